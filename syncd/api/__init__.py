@@ -1,0 +1,1 @@
+"""The REST API: what other programs ask syncd over HTTP."""

@@ -1,0 +1,27 @@
+"""The command line: `syncd`, and `python -m syncd`."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line, and exit with what it came to: see `syncd.cli.failure`."""
+    # Every file that a command makes may hold rows of somebody's table (invariant 10).
+    os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal's alphabet lacks must not end a command.
+            stream.reconfigure(errors="replace")
+    from syncd.cli.app import app
+    from syncd.cli.failure import exit_code, tell
+
+    try:
+        app(prog_name="syncd")
+    except Exception as error:
+        if os.environ.get("SYNCD_DEBUG") == "1":
+            raise
+        tell(error)
+        sys.exit(exit_code(error))

@@ -1,0 +1,54 @@
+"""Who owns an embedded knowledge base: this command, a daemon, or another command (invariant 5)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from syncd.config.settings import KnowledgeBaseConfig
+from syncd.errors import InUse
+from syncd.parts import Parts
+
+DAEMON = "syncd run"
+SHORT = frozenset({"syncd search", "syncd check"})
+PATIENCE_SECONDS = 20.0
+POLL_SECONDS = 0.2
+
+
+def holder(role: str) -> dict[str, str]:
+    """Say who opens knowledge bases, for the message that others get."""
+    return {"pid": str(os.getpid()), "role": role, "since": datetime.now(UTC).isoformat()}
+
+
+def is_there(config: KnowledgeBaseConfig) -> bool:
+    """Tell whether a knowledge base exists, as far as its folder tells; opening it would make one."""
+    path = getattr(config.store.options, "path", None)
+    return path is None or Path(path).exists()
+
+
+def owning_daemon(parts: Parts, knowledge_base: str) -> Mapping[str, str] | None:
+    """Open a knowledge base for this command, which keeps it, unless a daemon owns it.
+
+    Commands that are over soon are waited for.
+
+    Returns:
+        What the daemon says of itself (`pid`, `role`, `since`, `url`), or None when the knowledge base is ours.
+
+    Raises:
+        InUse: another command owns it.
+        SyncdError: as `Parts.target` raises.
+    """
+    patience = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            with parts.target(knowledge_base):
+                return None
+        except InUse as error:
+            if error.holder.get("role") == DAEMON:
+                return error.holder
+            if error.holder.get("role") not in SHORT or time.monotonic() > patience:
+                raise
+            time.sleep(POLL_SECONDS)

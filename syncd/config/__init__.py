@@ -1,0 +1,1 @@
+"""The configuration: YAML files read into frozen settings, with every fault's place."""

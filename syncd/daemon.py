@@ -1,0 +1,234 @@
+"""The composition root: builds the parts, starts them, and stops them in reverse order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+
+from prometheus_client import CollectorRegistry
+
+from syncd.api.app import create_app
+from syncd.api.serve import Server
+from syncd.config.settings import Settings
+from syncd.errors import InUse, SyncdError
+from syncd.freshness import Freshness
+from syncd.jobs import JobService
+from syncd.model.run import RunStatus
+from syncd.parts import Parts
+from syncd.plugins import Plugins
+from syncd.reload import Configuration, Reload
+from syncd.runner import LEASE_TTL, Runner
+from syncd.scheduler import Scheduler
+from syncd.state import State, owner_id
+from syncd.telemetry import Metrics, bound
+from syncd.telemetry.readings import job_readings
+from syncd.worker import Worker
+
+log = logging.getLogger(__name__)
+
+HOUSEKEEPING_SECONDS = 1.0
+REPEAT_SECONDS = 5.0
+FRESHNESS_SECONDS = 60.0
+SECOND_INTERRUPT = 130
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+class _StoppedEarly(BaseException):
+    """A signal came while knowledge bases were being opened, which can take minutes."""
+
+
+class Daemon:
+    """Keeps every knowledge base in step until it is told to stop.
+
+    Args:
+        configuration: read at the start, on SIGHUP, and when its files change.
+        plugins: the classes behind the configuration's types.
+        reached: see `syncd.pipeline.Hooks`.
+        lease_ttl: how long after it was last heard of another process may take over from this one.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        plugins: Plugins,
+        reached: Callable[[str], None] = lambda step: None,
+        *,
+        lease_ttl: timedelta = LEASE_TTL,
+    ) -> None:
+        self._configuration = configuration
+        self._plugins = plugins
+        self._reached = reached
+        self._lease_ttl = lease_ttl
+        self._stop = threading.Event()
+        self._reload = threading.Event()
+        self._opening = False
+
+    def run(self) -> None:
+        """Start everything, and return when a signal has stopped it and all is checkpointed.
+
+        A run that hangs in a library is left behind after some seconds; the process then ends here, with status 0.
+
+        Raises:
+            ConfigError: the configuration cannot be used.
+            Unavailable: the state, the port or an embedded knowledge base belongs to somebody else or is broken.
+        """
+        self._handle_signals()
+        whole = self.serve()
+        log.info("stopped")
+        if not whole:
+            # A thread inside a library can keep the interpreter from ending, or crash it on its way out.
+            logging.shutdown()
+            os._exit(0)
+
+    def stop(self) -> None:
+        """Ask `serve` to return, from any thread."""
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Ask for the configuration to be read again, from any thread."""
+        self._reload.set()
+
+    def serve(self) -> bool:
+        """Start everything, and return after `stop` when all is checkpointed. Raises as `run`.
+
+        Returns:
+            Whether every thread has ended.
+        """
+        seen = self._configuration.stamp()
+        settings = self._configuration.load()
+        ended: list[bool] = []
+        with ExitStack() as stack:
+            state = State.open(settings.state.get_secret_value())
+            stack.callback(state.close)
+            registry = CollectorRegistry()
+            metrics = Metrics(registry)
+            metrics.watch(lambda: job_readings(state, now()))
+            jobs = JobService(state, now)
+            server = Server(settings.server.host, settings.server.port, allow_remote=settings.server.allow_remote)
+            stack.callback(server.close)
+            holder = {"pid": str(os.getpid()), "role": "syncd run", "since": now().isoformat(), "url": server.url}
+            parts = Parts(settings, self._plugins, holder)
+            stack.callback(parts.close)
+            try:
+                self._own(parts, settings)
+            except _StoppedEarly:
+                return True
+            worker = Worker(
+                state,
+                jobs,
+                Runner(state, parts, now, self._reached, lease_ttl=self._lease_ttl),
+                owner=owner_id(),
+                concurrency=settings.limits.max_concurrency,
+                keep_runs=settings.limits.keep_runs,
+                clock=now,
+                bound=bound,
+                finished=metrics.run_finished,
+            )
+
+            def tick(job_id: int) -> None:
+                run = jobs.tick(job_id)
+                if run is not None and run.status is RunStatus.SKIPPED:
+                    metrics.run_finished(run)
+                worker.wake()
+
+            worker.recover()
+            living = jobs.reconcile(settings.jobs)
+            server.start(
+                create_app(
+                    state=state,
+                    knowledge_bases=lambda: sorted(parts.names()),
+                    search=parts.search,
+                    readiness=lambda: _unready(state),
+                    registry=registry,
+                    clock=now,
+                    hosts=server.hosts,
+                )
+            )
+            stack.callback(server.stop)
+            worker.start()
+            stack.callback(lambda: ended.append(worker.stop()))
+            scheduler = Scheduler(tick)
+            scheduler.start()
+            stack.callback(scheduler.stop)
+            scheduler.update(living)
+            log.info("syncd is ready: %s jobs, %s", len(settings.jobs), server.url)
+            freshness = Freshness(state, parts, metrics)
+            reload = Reload(self._configuration, seen, settings, jobs, parts, scheduler)
+            self._keep_house(worker, scheduler, freshness, reload)
+            log.info("stopping")
+        return all(ended)
+
+    def _own(self, parts: Parts, settings: Settings) -> None:
+        """Open every knowledge base before the first run, so that one that belongs to somebody else is noticed now."""
+        self._opening = True
+        for name in settings.knowledge_bases:
+            if self._stop.is_set():
+                raise _StoppedEarly
+            try:
+                with parts.target(name):
+                    pass
+            except InUse:
+                raise
+            except SyncdError as error:
+                log.error("knowledge base %s cannot be opened yet: %s", name, error)
+        self._opening = False
+
+    def _handle_signals(self) -> None:
+        def stop(number: int, _frame: object) -> None:
+            if self._stop.is_set() and number == signal.SIGINT:
+                # Whatever is half done is done again: nothing was committed for it.
+                os._exit(SECOND_INTERRUPT)
+            self.stop()
+            if self._opening:
+                self._opening = False
+                raise _StoppedEarly
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGHUP, lambda _number, _frame: self.reload())
+
+    def _keep_house(self, worker: Worker, scheduler: Scheduler, freshness: Freshness, reload: Reload) -> None:
+        """Do what is to be done now and then, until asked to stop; a state that does not answer is asked again."""
+        rest, recovery, measurement = HOUSEKEEPING_SECONDS, _Every(REPEAT_SECONDS), _Every(FRESHNESS_SECONDS)
+        while not self._stop.wait(rest):
+            rest = HOUSEKEEPING_SECONDS
+            try:
+                scheduler.watch_clock()
+                if recovery.is_due():
+                    worker.recover()
+                    scheduler.repeat_missed()
+                if reload.follow(self._reload) or measurement.is_due():
+                    freshness.measure_in_background()
+            except SyncdError as error:
+                log.error("syncd goes on when this does: %s", error)
+                rest = REPEAT_SECONDS
+
+
+class _Every:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+
+    def is_due(self) -> bool:
+        if time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + self._seconds
+        return True
+
+
+def _unready(state: State) -> list[str]:
+    try:
+        state.ping()
+    except SyncdError as error:
+        return [str(error)]
+    return []

@@ -1,0 +1,134 @@
+"""What can go wrong, sorted by what the caller must do about it.
+
+SyncdError
+├── ConfigError          fix your file; carries every fault with file and line
+├── NotFound             name something that exists
+├── Conflict             somebody else has it; choose another name or wait
+├── LeaseLost            stop: another process took this job over
+├── Unavailable          fix your environment (a lock, a disk, a state database from the future)
+│   └── InUse            another process owns the embedded knowledge base
+├── Cancelled            stop at this batch boundary; nothing is lost
+└── SyncError
+    ├── TransientError   try again later, with back-off
+    ├── PermanentError   fail the run and block the job until someone changes something
+    └── RecordError      quarantine this row; the rows around it go on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SyncdError(Exception):
+    """A failure that syncd understands, told so that its reader knows what to do.
+
+    Args:
+        message: what happened, naming the thing that failed.
+        hint: what to do about it; empty where the message says it.
+    """
+
+    code = "ERROR"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in a configuration file, and where."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+class ConfigError(SyncdError):
+    """The configuration cannot be used; every fault is listed at once."""
+
+    code = "INVALID_CONFIG"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = tuple(faults)
+
+
+class NotFound(SyncdError):
+    """What was named does not exist."""
+
+    code = "NOT_FOUND"
+
+
+class Conflict(SyncdError):
+    """The request contradicts what exists."""
+
+    code = "CONFLICT"
+
+
+class LeaseLost(SyncdError):
+    """Another process holds this job's lease now; nothing more may be committed here."""
+
+    code = "LEASE_LOST"
+
+
+class Unavailable(SyncdError):
+    """Something that syncd itself needs cannot be used in this environment."""
+
+    code = "UNAVAILABLE"
+
+
+class InUse(Unavailable):
+    """Another process owns the embedded knowledge base.
+
+    Args:
+        holder: what the owner wrote into its lock file (`pid`, `role`, `since`, `url`).
+    """
+
+    code = "IN_USE"
+
+    def __init__(self, message: str, holder: dict[str, str], hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.holder = holder
+
+
+class Cancelled(SyncdError):
+    """The run was asked to stop, and stopped at a batch boundary."""
+
+    code = "CANCELED"
+
+
+class TimedOut(Cancelled):
+    """The attempt took longer than the job allows, and stopped at a batch boundary."""
+
+    code = "TIMED_OUT"
+
+
+class SyncError(SyncdError):
+    """A run met a failure of a source, an embedder or a knowledge base."""
+
+    code = "SYNC_FAILED"
+
+
+class TransientError(SyncError):
+    """The same call may succeed later: a network, a timeout, an overloaded service."""
+
+    code = "TRANSIENT"
+
+
+class PermanentError(SyncError):
+    """The same call will fail again until someone changes the job or what it names."""
+
+    code = "PERMANENT"
+
+
+class RecordError(SyncError):
+    """One row cannot be synced; the rows around it can."""
+
+    code = "RECORD"

@@ -1,0 +1,61 @@
+"""How far each job is behind its source, measured now and then."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import UTC, datetime
+
+from syncd.model.job import Job
+from syncd.parts import Parts
+from syncd.state import State
+from syncd.telemetry import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class Freshness:
+    """Measures how many rows each job is behind its source.
+
+    Args:
+        state: the jobs and their checkpoints.
+        parts: opens sources.
+        metrics: told what was measured, and which jobs have ended.
+    """
+
+    def __init__(self, state: State, parts: Parts, metrics: Metrics) -> None:
+        self._state = state
+        self._parts = parts
+        self._metrics = metrics
+        self._thread: threading.Thread | None = None
+
+    def measure_in_background(self) -> None:
+        """Measure all jobs, unless an earlier measurement still goes on."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self._thread = threading.Thread(target=self._measure_all, name="freshness", daemon=True)
+        self._thread.start()
+
+    def _measure_all(self) -> None:
+        for job in self._state.jobs.list(include_ended=True):
+            if job.ended is not None or job.definition.schedule.ended(datetime.now(UTC)):
+                self._metrics.forget(job.name)
+                continue
+            try:
+                if (rows := rows_behind(self._state, self._parts, job)) is not None:
+                    self._metrics.rows_behind(job.name, rows)
+            except Exception as error:
+                # Its next run meets this too, and tells it in full.
+                log.debug("rows behind of %s are unknown: %s", job.name, error)
+
+
+def rows_behind(state: State, parts: Parts, job: Job) -> int | None:
+    """Count the rows that the next run of a job has yet to read; None before its first run."""
+    checkpoint = state.checkpoints.get(job.id)
+    if checkpoint is None:
+        return None
+    source = parts.source(job.definition)
+    try:
+        return source.rows_after(checkpoint.watermark)
+    finally:
+        source.close()

@@ -1,0 +1,100 @@
+"""The collection that carries a knowledge base, and what it says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from syncd.errors import PermanentError
+from syncd.knowledge.chroma.connection import Connection
+from syncd.model.record import Identity
+
+_UUID = "syncd_uuid"
+_EPOCH = "syncd_epoch"
+_EMBEDDING = "syncd_embedding"
+
+ROWS_BETWEEN_WRITES = 5000
+"""Rows after which Chroma writes its index to disk. A kill during that write tears the index apart, so it should be
+rare; more rows would make the opening after a kill slow, which repeats them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A connection and the collection that is used through it."""
+
+    connection: Connection
+    name: str
+
+    def open(self, embedding: str) -> Any:
+        """Find the collection, or make it.
+
+        Args:
+            embedding: the fingerprint of what fills it (invariant 9).
+
+        Raises:
+            PermanentError: it belongs to another program, or holds vectors of another fingerprint.
+        """
+        from chromadb.errors import NotFoundError
+
+        try:
+            model = self._model()
+        except NotFoundError:
+            model = self._create(embedding)
+        self._check(model.metadata or {}, embedding)
+        return self._collection(model)
+
+    def identity(self) -> Identity:
+        """Read the identity as it is now, also when another process advanced it."""
+        metadata = self._model().metadata
+        return Identity(metadata[_UUID], int(metadata[_EPOCH]))
+
+    def advance(self) -> Identity:
+        """Count the epoch up."""
+        model = self._model()
+        identity = Identity(model.metadata[_UUID], int(model.metadata[_EPOCH]) + 1)
+        self._collection(model).modify(metadata={**model.metadata, _EPOCH: identity.epoch})
+        return identity
+
+    def _model(self) -> Any:
+        where = self.connection
+        return where.api.get_collection(name=self.name, tenant=where.tenant, database=where.database)
+
+    def _create(self, embedding: str) -> Any:
+        from chromadb.errors import InvalidArgumentError, NotFoundError
+
+        where = self.connection
+        try:
+            # Somebody else may create it at the same moment; the first one's metadata stands.
+            return where.api.get_or_create_collection(
+                name=self.name,
+                configuration={"hnsw": {"space": "cosine", "sync_threshold": ROWS_BETWEEN_WRITES}},
+                metadata={_UUID: str(uuid4()), _EPOCH: 0, _EMBEDDING: embedding},
+                tenant=where.tenant,
+                database=where.database,
+            )
+        except (InvalidArgumentError, NotFoundError) as error:
+            if "does not exist" not in str(error):
+                raise
+            raise PermanentError(
+                f"Chroma has no database {where.database} of a tenant {where.tenant}",
+                "create them, or correct the names",
+            ) from error
+
+    def _collection(self, model: Any) -> Any:
+        from chromadb.api.models.Collection import Collection
+
+        return Collection(client=self.connection.api, model=model, embedding_function=None)
+
+    def _check(self, metadata: dict[str, Any], embedding: str) -> None:
+        if not {_UUID, _EPOCH, _EMBEDDING} <= metadata.keys():
+            raise PermanentError(
+                f"the collection {self.name} was not made by syncd, and stays as it is",
+                "give the knowledge base another name, or remove that collection",
+            )
+        if metadata[_EMBEDDING] != embedding:
+            raise PermanentError(
+                f"the knowledge base {self.name} was made with another model or chunking: "
+                f"it holds {metadata[_EMBEDDING]}, the configuration says {embedding}",
+                "restore the old embedder and chunking, or point the job at a new knowledge base",
+            )

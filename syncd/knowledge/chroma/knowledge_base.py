@@ -1,0 +1,266 @@
+"""The knowledge base port on Chroma."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from syncd.errors import PermanentError, TransientError
+from syncd.knowledge.chroma.collection import Binding
+from syncd.knowledge.chroma.connection import connect_server
+from syncd.knowledge.chroma.embedded import open_embedded
+from syncd.knowledge.chroma.layout import (
+    PART_OF,
+    Entry,
+    Mark,
+    head,
+    mark_of,
+    parts,
+    updated_head,
+    updated_parts,
+    user_metadata,
+)
+from syncd.knowledge.chroma.options import ChromaOptions, require_name
+from syncd.knowledge.chroma.probe import glance
+from syncd.knowledge.chroma.translation import translated
+from syncd.model.identity import chunk_id, document_of
+from syncd.model.record import Document, Fingerprint, Identity, Match, Metadata, MetadataUpdate
+
+_IDS = 1000
+"""Ids in one question: a store binds each as a variable, and has a limit for them."""
+
+_BYTES = 8 * 2**20
+"""The text and vectors in one call, about; servers refuse bodies of 40 MB."""
+
+_T = TypeVar("_T")
+
+
+class ChromaKnowledgeBase:
+    """A knowledge base in one Chroma collection, embedded in this process or on a server.
+
+    Args:
+        name: the knowledge base's and the collection's name.
+        options: where it lies.
+        embedding: the fingerprint of the embedder and chunker that fill it.
+        holder: who opens it, told to others by the lock of an embedded one.
+
+    Raises:
+        InUse: another process owns the embedded store.
+        Unavailable: its folder cannot be used.
+        PermanentError: Chroma cannot carry the name, the collection is not syncd's, or another embedding fills it.
+        TransientError: the server does not answer.
+    """
+
+    Options = ChromaOptions
+
+    def __init__(self, name: str, options: ChromaOptions, embedding: str, holder: Mapping[str, str]) -> None:
+        require_name(name)
+        self._place = f"the knowledge base {name} ({options.url or options.path})"
+        self._closed = False
+        self._sound = True
+        self._lock = None
+        if options.path is not None:
+            store = open_embedded(Path(options.path), name, embedding, holder)
+            self._binding, self._collection, self._lock = store.binding, store.collection, store.lock
+        else:
+            self._binding = Binding(connect_server(options), name)
+            self._collection = self._open_served(embedding)
+        with self._calling():
+            self._most = min(int(self._binding.connection.api.get_max_batch_size()), 5000)
+
+    def identity(self) -> Identity:
+        """Return which knowledge base this is."""
+        with self._calling():
+            return self._binding.identity()
+
+    def advance(self) -> Identity:
+        """Count one more run that wrote, durably, and return the identity with the new epoch."""
+        with self._calling():
+            return self._binding.advance()
+
+    def fingerprints(self, document_ids: Sequence[str]) -> dict[str, Fingerprint]:
+        """Return the fingerprints of those of these documents that are held whole."""
+        marks = ((document_of(entry), mark_of(metadata)) for entry, metadata in self._heads(document_ids).items())
+        return {document: mark.fingerprint for document, mark in marks if mark is not None}
+
+    def upsert(self, documents: Sequence[Document]) -> None:
+        """Make the store hold exactly these documents' chunks and metadata.
+
+        The chunks after the first are written first, then the surplus of older versions goes, then the first chunk
+        says that the document is whole (invariants 1 and 3).
+
+        Raises:
+            ValueError: a document is given twice.
+            TransientError: the store did not take all of them.
+            RecordError: the store refuses one of them for good.
+        """
+        _require_distinct([document.id for document in documents])
+        stored = self._held([document.id for document in documents])
+        wanted = {chunk_id(document.id, n) for document in documents for n in range(len(document.chunks))}
+        self._write(entry for document in documents for entry in parts(document, stored))
+        self._remove([entry for entry in stored if entry not in wanted])
+        self._write(head(document, stored) for document in documents)
+
+    def update_metadata(self, updates: Sequence[MetadataUpdate]) -> None:
+        """Replace the metadata of documents that are held, on every chunk, and leave texts and vectors alone.
+
+        Raises:
+            ValueError: a document is given twice.
+            TransientError: the store did not take all of them.
+            RecordError: the store refuses one of them for good.
+        """
+        _require_distinct([update.id for update in updates])
+        stored = self._held([update.id for update in updates])
+        marked = [
+            (update, Mark(update.fingerprint, mark.chunks))
+            for update in updates
+            if (mark := mark_of(stored.get(chunk_id(update.id, 0)))) is not None
+        ]
+        self._write(
+            entry for update, mark in marked for entry in updated_parts(update.id, update.metadata, mark, stored)
+        )
+        self._write(updated_head(update.id, update.metadata, mark, stored) for update, mark in marked)
+
+    def delete(self, document_ids: Sequence[str]) -> None:
+        """Remove these documents and every chunk of theirs; unknown ones are ignored.
+
+        The first chunks go first: a document that is cut off here no longer counts as whole.
+        """
+        self._remove(list(self._heads(document_ids)))
+        self._remove(list(self._parts(document_ids)))
+
+    def search(self, vector: Sequence[float], k: int, where: Metadata) -> list[Match]:
+        """Return the `k` chunks nearest to the vector, nearest first, among those whose metadata equals `where`.
+
+        Raises:
+            PermanentError: `where` asks for an absent value, which Chroma cannot look for.
+        """
+        with self._calling():
+            found = self._collection.query(
+                query_embeddings=np.asarray([vector], dtype=np.float32),
+                n_results=k,
+                where=_where(where),
+                include=["documents", "metadatas", "distances"],
+            )
+        rows = zip(found["ids"][0], found["distances"][0], found["documents"][0], found["metadatas"][0], strict=True)
+        return [
+            Match(entry, min(1.0, 1.0 - float(distance)), text or "", user_metadata(metadata))
+            for entry, distance, text, metadata in rows
+        ]
+
+    def count(self) -> int:
+        """Count the chunks."""
+        with self._calling():
+            return int(self._collection.count())
+
+    def close(self) -> None:
+        """Let go of the store and of its lock."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            with translated(self._place):
+                self._binding.connection.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release(in_order=self._sound)
+
+    def _open_served(self, embedding: str) -> Any:
+        try:
+            with translated(self._place):
+                collection = self._binding.open(embedding)
+                glance(collection)
+        except BaseException:
+            self._binding.connection.close()
+            raise
+        return collection
+
+    @contextmanager
+    def _calling(self, *, row_values: bool = False) -> Iterator[None]:
+        if self._closed:
+            raise TransientError(f"{self._place} is closed")
+        try:
+            with translated(self._place, row_values=row_values):
+                yield
+        except TransientError:
+            # Whatever this was, the next owner looks closely before it trusts the files.
+            self._sound = False
+            raise
+
+    def _heads(self, document_ids: Sequence[str]) -> dict[str, Metadata]:
+        return self._get(lambda ids: {"ids": [chunk_id(document, 0) for document in ids]}, document_ids)
+
+    def _parts(self, document_ids: Sequence[str]) -> dict[str, Metadata]:
+        return self._get(lambda ids: {"where": {PART_OF: {"$in": ids}}}, document_ids)
+
+    def _held(self, document_ids: Sequence[str]) -> dict[str, Metadata]:
+        """Return every entry of these documents, also those that a cut-off call left behind."""
+        return self._heads(document_ids) | self._parts(document_ids)
+
+    def _get(self, question: Callable[[list[str]], dict[str, Any]], ids: Sequence[str]) -> dict[str, Metadata]:
+        entries: dict[str, Metadata] = {}
+        for batch in _cut(ids, _IDS):
+            with self._calling():
+                found = self._collection.get(include=["metadatas"], **question(batch))
+            entries.update(zip(found["ids"], found["metadatas"], strict=True))
+        return entries
+
+    def _write(self, entries: Iterable[Entry]) -> None:
+        for batch in _cut_by_size(entries, self._most, _BYTES):
+            ids = [entry.id for entry in batch]
+            metadatas = [dict(entry.metadata) for entry in batch]
+            chunks = [entry.chunk for entry in batch if entry.chunk is not None]
+            with self._calling(row_values=True):
+                if not chunks:
+                    self._collection.update(ids=ids, metadatas=metadatas)
+                    continue
+                self._collection.upsert(
+                    ids=ids,
+                    embeddings=np.array([chunk.vector for chunk in chunks], dtype=np.float32),
+                    documents=[chunk.text for chunk in chunks],
+                    metadatas=metadatas,
+                )
+
+    def _remove(self, entry_ids: Sequence[str]) -> None:
+        for batch in _cut(entry_ids, _IDS):
+            with self._calling():
+                self._collection.delete(ids=batch)
+
+
+def _require_distinct(document_ids: Sequence[str]) -> None:
+    if len(set(document_ids)) != len(document_ids):
+        twice = sorted({one for one in document_ids if document_ids.count(one) > 1})
+        raise ValueError(f"documents given twice: {twice[:5]}")
+
+
+def _where(where: Metadata) -> dict[str, Any] | None:
+    if None in where.values():
+        raise PermanentError("Chroma cannot look for an absent value", "leave that condition out of the search")
+    clauses = [{key: {"$eq": value}} for key, value in where.items()]
+    if not clauses:
+        return None
+    return clauses[0] if len(clauses) == 1 else {"$and": clauses}
+
+
+def _cut(items: Sequence[_T], most: int) -> Iterator[list[_T]]:
+    for start in range(0, len(items), most):
+        yield list(items[start : start + most])
+
+
+def _cut_by_size(entries: Iterable[Entry], most: int, size: int) -> Iterator[list[Entry]]:
+    batch: list[Entry] = []
+    weight = 0
+    for entry in entries:
+        # A vector's float travels as four bytes in base64; half the texts' characters take more than one byte.
+        more = 1000 if entry.chunk is None else 1000 + 2 * len(entry.chunk.text) + 6 * len(entry.chunk.vector)
+        if batch and (len(batch) == most or weight + more > size):
+            yield batch
+            batch, weight = [], 0
+        batch.append(entry)
+        weight += more
+    if batch:
+        yield batch

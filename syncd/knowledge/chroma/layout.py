@@ -1,0 +1,95 @@
+"""How a document lies in a collection.
+
+Each chunk is one entry: its id is `syncd.model.identity.chunk_id`, its document is the chunk's text, its metadata is
+the document's. Two fields are added:
+
+    syncd_mark      on chunk 0: `1:<content hash>:<metadata hash>:<number of chunks>`; written last, so that a document
+                    that has it is whole
+    syncd_part_of   on all other chunks: the document's id
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from syncd.model.identity import chunk_id
+from syncd.model.record import Chunk, Document, Fingerprint, Metadata
+
+MARK = "syncd_mark"
+PART_OF = "syncd_part_of"
+_VERSION = "1"
+
+Stored = Mapping[str, Metadata]
+"""What a collection holds: the metadata of its entries, by their ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One chunk as it is written; no chunk means that text and vector stay as they are."""
+
+    id: str
+    metadata: Metadata
+    chunk: Chunk | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What chunk 0 says about its document."""
+
+    fingerprint: Fingerprint
+    chunks: int
+
+
+def mark_of(metadata: Metadata | None) -> Mark | None:
+    """Read the mark in an entry's metadata; None when there is none that is understood."""
+    text = (metadata or {}).get(MARK)
+    match text.split(":") if isinstance(text, str) else []:
+        case [version, content, hashed, number] if version == _VERSION and number.isdecimal():
+            return Mark(Fingerprint(content, hashed), int(number))
+    return None
+
+
+def head(document: Document, stored: Stored) -> Entry:
+    """Return chunk 0, which says that the document is whole."""
+    return _head(
+        document.id, document.metadata, Mark(document.fingerprint, len(document.chunks)), stored, document.chunks[0]
+    )
+
+
+def parts(document: Document, stored: Stored) -> Iterator[Entry]:
+    """Return all chunks but the first."""
+    for number, chunk in enumerate(document.chunks[1:], 1):
+        yield _part(document.id, number, document.metadata, stored, chunk)
+
+
+def updated_head(document_id: str, metadata: Metadata, mark: Mark, stored: Stored) -> Entry:
+    """Return chunk 0 with new metadata."""
+    return _head(document_id, metadata, mark, stored, None)
+
+
+def updated_parts(document_id: str, metadata: Metadata, mark: Mark, stored: Stored) -> Iterator[Entry]:
+    """Return all chunks but the first with new metadata."""
+    for number in range(1, mark.chunks):
+        yield _part(document_id, number, metadata, stored, None)
+
+
+def user_metadata(metadata: Metadata | None) -> dict[str, str | int | float | bool | None]:
+    """Return an entry's metadata without syncd's own fields."""
+    return {key: value for key, value in (metadata or {}).items() if key not in {MARK, PART_OF}}
+
+
+def _head(document_id: str, metadata: Metadata, mark: Mark, stored: Stored, chunk: Chunk | None) -> Entry:
+    text = f"{_VERSION}:{mark.fingerprint.content}:{mark.fingerprint.metadata}:{mark.chunks}"
+    return _entry(chunk_id(document_id, 0), {**metadata, MARK: text}, stored, chunk)
+
+
+def _part(document_id: str, number: int, metadata: Metadata, stored: Stored, chunk: Chunk | None) -> Entry:
+    return _entry(chunk_id(document_id, number), {**metadata, PART_OF: document_id}, stored, chunk)
+
+
+def _entry(entry_id: str, metadata: Metadata, stored: Stored, chunk: Chunk | None) -> Entry:
+    """Clear what an older version had and this one has not: the store merges, and removes what is None."""
+    old = stored.get(entry_id) or {}
+    values = {key: value for key, value in metadata.items() if value is not None or key in old}
+    return Entry(entry_id, {**dict.fromkeys(old.keys() - metadata.keys()), **values}, chunk)

@@ -1,0 +1,82 @@
+"""One process owns an embedded knowledge base (invariant 5)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from syncd.errors import InUse, Unavailable
+
+
+class FolderLock:
+    """A lock on a folder, held until it is released or the process ends, however it ends.
+
+    It is a file beside the folder, so that the folder can be moved away under it. While it is held it tells who holds
+    it; it is empty after a release, and so also tells whether the last owner let go in good order.
+
+    Args:
+        folder: the folder to own.
+        holder: what others are told about the owner.
+
+    Raises:
+        InUse: another open knowledge base owns it, in this process or another.
+        Unavailable: the lock file cannot be made.
+    """
+
+    def __init__(self, folder: Path, holder: Mapping[str, str]) -> None:
+        self.path = folder.with_name(folder.name + ".lock")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Python's descriptors do not pass to child processes, or a child would go on holding the lock.
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise Unavailable(
+                f"{self.path} cannot be made: {error.strerror}", "check the folder's permissions"
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = self._read()
+            os.close(self._file)
+            raise _in_use(folder, owner) from error
+        self.left_open = bool(self._read())
+        self._write(json.dumps(dict(holder) or {"pid": str(os.getpid())}))
+
+    @property
+    def descriptor(self) -> int:
+        """The open lock file: a child process that is given it holds the lock as well."""
+        return self._file
+
+    def release(self, *, in_order: bool = True) -> None:
+        """Let go.
+
+        Args:
+            in_order: whether the next owner may trust what it finds.
+        """
+        if in_order:
+            self._write("")
+        os.close(self._file)
+
+    def _write(self, text: str) -> None:
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, text.encode("utf-8"), 0)
+        os.fsync(self._file)
+
+    def _read(self) -> dict[str, str]:
+        text = os.pread(self._file, 65_536, 0).decode("utf-8", "replace")
+        if not text:
+            return {}
+        try:
+            return {str(key): str(value) for key, value in json.loads(text).items()}
+        except (ValueError, AttributeError):
+            return {"unknown": "the lock file is not readable"}
+
+
+def _in_use(folder: Path, owner: dict[str, str]) -> InUse:
+    told = ", ".join(f"{key} {value}" for key, value in owner.items()) or "another process"
+    return InUse(
+        f"{folder} is in use by {told}", owner, "stop that one, or ask it: one process owns an embedded Chroma"
+    )

@@ -1,0 +1,321 @@
+"""One run's life: open the parts, try and try again, stop when asked, record the end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from syncd.errors import Cancelled, LeaseLost, PermanentError, SyncdError, TimedOut, TransientError
+from syncd.model.job import Job
+from syncd.model.record import Reject
+from syncd.model.run import Checkpoint, Counts, Lease, Run, RunStatus, Trigger
+from syncd.parts import Parts
+from syncd.pipeline import Hooks, Pipeline, Tally, mismatch
+from syncd.ports import KnowledgeBase
+from syncd.state import State
+
+log = logging.getLogger(__name__)
+
+LEASE_TTL = timedelta(seconds=30)
+OLDER_COPY = "the knowledge base is an older copy"
+LONGEST_WAIT = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class Stop:
+    """Asks a run to end at its next batch boundary (invariant 6); the first reason given counts."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+    error: SyncdError | None = None
+
+    def ask(self, error: SyncdError) -> None:
+        """Ask with a reason, as the error that the run ends with."""
+        if self.error is None:
+            self.error = error
+        self.event.set()
+
+    def check(self) -> None:
+        """Raise the reason, if one was given."""
+        if self.error is not None:
+            raise self.error
+
+
+class Runner:
+    """Executes claimed runs.
+
+    Args:
+        state: where runs, leases and checkpoints are.
+        parts: opens sources and knowledge bases.
+        clock: tells the time, aware and in UTC.
+        reached: see `Hooks`.
+        lease_ttl: how long a lease lasts when nobody renews it.
+        pause: waits between two attempts, for some seconds or until the event is set.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        parts: Parts,
+        clock: Callable[[], datetime],
+        reached: Callable[[str], None] = lambda step: None,
+        *,
+        lease_ttl: timedelta = LEASE_TTL,
+        pause: Callable[[threading.Event, float], object] = threading.Event.wait,
+    ) -> None:
+        self._state = state
+        self._parts = parts
+        self._clock = clock
+        self._reached = reached
+        self._pause = pause
+        self.lease_ttl = lease_ttl
+
+    def execute(
+        self, run: Run, lease: Lease, stop: Stop, progress: Callable[[Tally], None] = lambda tally: None
+    ) -> Run:
+        """Bring a claimed run to its end, and return it as it ended.
+
+        Args:
+            run: the run, as claimed.
+            lease: the proof that it is ours.
+            stop: asked to end the run early.
+            progress: told after each batch what is done so far.
+
+        Raises:
+            LeaseLost: another process took the job over; that process records what happens.
+        """
+        tally = Tally()
+        job = self._state.jobs.by_id(run.job_id)
+        log.info("run started (%s)", run.trigger)
+        with self._heartbeat(lease, stop):
+            error = self._attempts(job, run, lease, stop, tally, progress)
+        if isinstance(error, LeaseLost):
+            raise error
+        if isinstance(error, PermanentError):
+            self._state.jobs.block(job.id, str(error), self._clock())
+        elif error is None and job.blocked is not None:
+            self._state.jobs.unblock(job.id, self._clock())
+        watermark = None if tally.watermark.value is None else str(tally.watermark)
+        return self._finish(run, lease, _status(error, tally), error, tally.counts, tally.stages, watermark)
+
+    def abandon(self, run: Run, lease: Lease, reason: SyncdError) -> Run:
+        """End a run whose thread does not come back, and return it; nothing that it still does can be committed.
+
+        Args:
+            run: the run, as claimed.
+            lease: the proof that it is ours.
+            reason: why it ends.
+
+        Raises:
+            LeaseLost: it has ended meanwhile.
+        """
+        known = self._state.runs.get(run.number)
+        return self._finish(run, lease, RunStatus.CANCELED, reason, known.counts, known.stages, known.watermark)
+
+    def _finish(
+        self,
+        run: Run,
+        lease: Lease,
+        status: RunStatus,
+        error: SyncdError | None,
+        counts: Counts,
+        stages: Mapping[str, float],
+        watermark: str | None,
+    ) -> Run:
+        told = None if error is None else str(error)
+        ended = self._state.runs.finish(
+            lease,
+            run.number,
+            status,
+            counts=counts,
+            stages=stages,
+            watermark=watermark,
+            error=told,
+            now=self._clock(),
+        )
+        _report(ended)
+        return ended
+
+    def _attempts(
+        self, job: Job, run: Run, lease: Lease, stop: Stop, tally: Tally, progress: Callable[[Tally], None]
+    ) -> SyncdError | None:
+        def wait(seconds: float) -> None:
+            self._pause(stop.event, seconds)
+            stop.check()
+
+        def announce(call: RetryCallState) -> None:
+            cause = call.outcome.exception() if call.outcome else None
+            log.warning("attempt %s failed and will be repeated: %s", call.attempt_number, cause)
+
+        retrying = Retrying(
+            stop=stop_after_attempt(job.definition.max_attempts),
+            wait=wait_exponential_jitter(initial=1, max=LONGEST_WAIT.total_seconds()),
+            retry=retry_if_exception_type(TransientError),
+            sleep=wait,
+            before_sleep=announce,
+            reraise=True,
+        )
+        try:
+            for attempt in retrying:
+                with attempt:
+                    report = self._reporter(run, lease, attempt.retry_state.attempt_number, progress)
+                    report(tally)
+                    self._attempt(job, run, lease, stop, tally, report)
+        except SyncdError as error:
+            return error
+        except Exception as error:
+            log.exception("the run met an error that syncd does not know")
+            return SyncdError(f"unexpected {type(error).__name__}: {error}", "the log has the whole story")
+        return None
+
+    def _attempt(
+        self, job: Job, run: Run, lease: Lease, stop: Stop, tally: Tally, report: Callable[[Tally], None]
+    ) -> None:
+        deadline = time.monotonic() + job.definition.time_limit.total_seconds()
+        end = None if run.trigger is Trigger.MANUAL else job.definition.schedule.stop_of(run.scheduled_at)
+
+        def boundary() -> None:
+            stop.check()
+            if time.monotonic() > deadline:
+                raise TimedOut(f"the attempt took longer than {job.definition.timeout}")
+            if end is not None and self._clock() > end:
+                raise Cancelled("end_time was reached")
+
+        def commit(checkpoint: Checkpoint, tally: Tally, rejects: Sequence[Reject], resolved: Sequence[str]) -> None:
+            self._state.checkpoints.commit(
+                lease,
+                run.number,
+                checkpoint,
+                counts=tally.counts,
+                stages=tally.stages,
+                rejects=rejects,
+                resolved=resolved,
+                now=self._clock(),
+            )
+
+        boundary()
+        source = self._parts.source(job.definition)
+        try:
+            with self._parts.target(job.definition.kb_name) as target:
+                pipeline = Pipeline(
+                    source,
+                    target.chunker,
+                    target.embedder,
+                    target.knowledge_base,
+                    commit=commit,
+                    meaning=job.definition.meaning(),
+                    dead_keys=self._state.dead_letters.keys(job.id),
+                    hooks=Hooks(boundary, report, self._reached),
+                )
+                known = self._checkpoint(job, target.knowledge_base)
+                pipeline.run(known, run.options, tally)
+        finally:
+            source.close()
+
+    def _reporter(
+        self, run: Run, lease: Lease, attempt: int, progress: Callable[[Tally], None]
+    ) -> Callable[[Tally], None]:
+        """Return a hook that passes progress on each time and saves it about once a second."""
+        saved = float("-inf")
+
+        def report(tally: Tally) -> None:
+            nonlocal saved
+            progress(tally)
+            if time.monotonic() - saved < 1.0:
+                return
+            saved = time.monotonic()
+            self._state.runs.progress(
+                lease,
+                run.number,
+                counts=tally.counts,
+                stages=tally.stages,
+                progress=tally.progress,
+                attempt=attempt,
+                now=self._clock(),
+            )
+
+        return report
+
+    def _checkpoint(self, job: Job, knowledge_base: KnowledgeBase) -> Checkpoint | None:
+        """Return the job's checkpoint if it still applies; if not, say so and start from the beginning."""
+        newest = self._state.checkpoints.newest_epoch(knowledge_base.identity().uuid)
+        identity = knowledge_base.identity()
+        if identity.epoch < newest:
+            # Now, for all jobs: once this run has written, the others could not tell any more.
+            log.warning("%s: every table that fills it is compared from the beginning", OLDER_COPY)
+            self._state.checkpoints.reset_ahead_of(identity, OLDER_COPY, self._clock())
+        checkpoint = self._state.checkpoints.get(job.id)
+        meaning = job.definition.meaning()
+        reason = None if checkpoint is None else mismatch(checkpoint, meaning, identity)
+        if reason is None:
+            return checkpoint
+        log.warning("%s: the table is compared from the beginning, and only what is missing is embedded", reason)
+        self._state.checkpoints.reset(job.id, meaning, identity, reason, self._clock())
+        return self._state.checkpoints.get(job.id)
+
+    @contextmanager
+    def _heartbeat(self, lease: Lease, stop: Stop) -> Iterator[None]:
+        """Keep the lease while the run goes on, and pass a request to cancel on to it."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(self.lease_ttl.total_seconds() / 15):
+                try:
+                    status = self._state.leases.renew(lease, self._clock(), self.lease_ttl)
+                except LeaseLost as error:
+                    stop.ask(error)
+                    return
+                except SyncdError as error:
+                    # The commit checks the lease again, so a beat that was missed does no harm.
+                    log.warning("the lease could not be renewed: %s", error)
+                    continue
+                if status is RunStatus.CANCELING:
+                    stop.ask(Cancelled("the run was canceled"))
+
+        # In this context, its lines carry the job and the run too.
+        thread = threading.Thread(
+            target=copy_context().run, args=(beat,), name=f"heartbeat-{lease.job_id}", daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+def _status(error: SyncdError | None, tally: Tally) -> RunStatus:
+    """Say how a run ended; it is completed only when the pipeline went through every row it read (invariant 8)."""
+    match error:
+        case None if tally.counts.dead_lettered:
+            return RunStatus.COMPLETED_WITH_WARNINGS
+        case None:
+            return RunStatus.COMPLETED
+        case TimedOut():
+            return RunStatus.TIMED_OUT
+        case Cancelled():
+            return RunStatus.CANCELED
+        case _:
+            return RunStatus.FAILED
+
+
+def _report(run: Run) -> None:
+    counts = run.counts
+    done = (
+        f"{counts.records_read} read, {counts.embedded} embedded, {counts.metadata_updated} metadata updated, "
+        f"{counts.unchanged} unchanged, {counts.deleted} deleted, {counts.dead_lettered} dead-lettered"
+    )
+    seconds = f"{run.seconds:.1f} s" if run.seconds is not None else "?"
+    if run.error is None:
+        log.info("run %s in %s: %s", run.status, seconds, done)
+    else:
+        log.log(
+            logging.INFO if run.status is RunStatus.CANCELED else logging.ERROR, "run %s: %s", run.status, run.error
+        )

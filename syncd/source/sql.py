@@ -1,0 +1,250 @@
+"""A table of a SQL database, read in the order of its filter column and key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import Field, SecretStr
+
+from syncd.errors import PermanentError, TransientError
+from syncd.model.job import Duration, JobDefinition, Model
+from syncd.model.record import Reject, Window
+from syncd.model.run import RunOptions
+from syncd.model.schedule import parse_duration
+from syncd.model.watermark import Watermark
+from syncd.ports import Pass, SourceReport
+from syncd.source.cursor import Fence, advance, observe
+from syncd.source.dialect import Dialect
+from syncd.source.dialects import DIALECTS
+from syncd.source.filter_type import initial_value
+from syncd.source.open_table import OpenTable, readable
+from syncd.source.profile import profile
+from syncd.source.table import reflect
+
+SAMPLE_ROWS = 1000
+
+
+class SqlOptions(Model):
+    """A database that SQLAlchemy can reach."""
+
+    url: SecretStr = Field(strict=False)
+    """The database's SQLAlchemy URL, such as postgresql://user:password@host/name or sqlite:///file.db."""
+    max_hold: Duration = "15 MINUTES"
+    """How long one open transaction may hold the watermark back; after that syncd warns and relies on the lookback."""
+    statement_timeout: Duration = "5 MINUTES"
+    """How long the database may take to answer one statement."""
+
+
+class SqlSource:
+    """Reads one job's table through SQLAlchemy. See `syncd.ports.Source` for what it promises."""
+
+    Options = SqlOptions
+
+    def __init__(self, options: SqlOptions, job: JobDefinition) -> None:
+        self._job = job
+        self._url = _driver_url(options.url.get_secret_value())
+        kind = DIALECTS.get(self._url.get_backend_name(), Dialect)
+        self._dialect = kind(parse_duration(options.max_hold))
+        self._engine = _engine(self._url, self._dialect, options)
+        self._open: OpenTable | None = None
+
+    def begin(self, watermark: Watermark | None, options: RunOptions) -> Pass:
+        with self._connect() as connection:
+            opened = self._look_up(connection, watermark)
+            self._open = opened
+            start = self._start(connection, opened, watermark)
+            lower = None if options.full or start.value is None else opened.type.back(start.value)
+            rows, top = opened.glance(connection, lower)
+        with self._connect() as connection:
+            # After the look at the newest row, and in another snapshot: whatever could still come below was running.
+            fence = self._dialect.fence(connection)
+        newest = None if top is None else readable(opened.type, top[0])
+        if newest is not None and opened.type.fenced(fence.instant) is None:
+            start = observe(start, newest, fence.clock)
+        return Pass(
+            glance=json.dumps([str(lower), rows, [str(value) for value in top or ()]]),
+            rows=rows,
+            clock=fence.clock,
+            reread_after=opened.type.reread_after,
+            start=start,
+            lower=lower,
+            upper=None if top is None else top[0],
+            warnings=(*fence.warnings, *opened.warnings),
+            options=options,
+        )
+
+    def windows(self, current: Pass) -> Iterator[Window]:
+        opened = self._open
+        if opened is None or current.upper is None:
+            return
+        watermark, position, left = current.start, None, current.options.limit
+        rejects = self._unidentified(opened, current)
+        while left is None or left > 0:
+            size = self._job.window_rows if left is None else min(left, self._job.window_rows)
+            with self._connect() as connection:
+                fence = self._dialect.fence(connection)
+            with self._connect() as connection:
+                batch = opened.fetch(connection, current, position, size)
+            opened.check_order(batch.rows)
+            position = opened.position(batch.rows[-1]) if batch.rows else position
+            last = opened.last(batch.rows)
+            if last is not None:
+                watermark = advance(watermark, last, fence, opened.type)
+            if batch.ended:
+                watermark = self._settle_text(opened, watermark, fence)
+            window = opened.window(batch.rows, watermark, last)
+            yield Window(window.records, (*rejects, *window.rejects), window.watermark, window.last)
+            rejects = ()
+            if batch.ended:
+                return
+            left = None if left is None else left - len(batch.rows)
+
+    def settle(self, current: Pass) -> Watermark:
+        opened = self._open
+        last = None if opened is None else readable(opened.type, current.upper)
+        if opened is None or last is None:
+            return current.start
+        with self._connect() as connection:
+            fence = self._dialect.fence(connection)
+        return self._settle_text(opened, advance(current.start, last, fence, opened.type), fence)
+
+    def rows_after(self, watermark: Watermark) -> int:
+        with self._connect() as connection:
+            opened = self._open or self._look_up(connection, watermark)
+            query = sa.select(sa.func.count()).select_from(opened.source.table).where(opened.source.filter.is_not(None))
+            seen = watermark.value if watermark.seen is None else watermark.seen
+            if seen is not None:
+                query = query.where(opened.source.filter > opened.bind(seen))
+            return connection.execute(query).scalar_one()
+
+    def report(self, watermark: Watermark | None) -> SourceReport:
+        current = self.begin(watermark, RunOptions())
+        assert self._open is not None
+        source, kind = self._open.source, self._open.type
+        with self._connect() as connection:
+            nulls = sa.select(sa.func.count()).select_from(source.table).where(source.filter.is_(None))
+            newest = sa.select(*source.content).order_by(source.filter.desc()).limit(SAMPLE_ROWS)
+            return SourceReport(
+                table=self._job.source_table,
+                key=tuple(column.name for column in source.key),
+                filter_column=source.filter.name,
+                filter_type=kind.name,
+                indexed=source.indexed,
+                estimated_rows=self._dialect.estimated_rows(connection, source.table),
+                null_filter_values=connection.execute(nulls).scalar_one(),
+                rows_ahead=current.rows or 0,
+                warnings=current.warnings,
+                profile=profile([column.name for column in source.content], connection.execute(newest).all()),
+            )
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _look_up(self, connection: sa.Connection, watermark: Watermark | None) -> OpenTable:
+        source = reflect(connection, self._job, raw=self._dialect.raw_types())
+        since = watermark.value if watermark is not None else None
+        kind = self._dialect.filter_type(connection, source.filter, self._job, since)
+        return OpenTable(self._job, source, kind)
+
+    def _start(self, connection: sa.Connection, opened: OpenTable, watermark: Watermark | None) -> Watermark:
+        first = watermark is None
+        watermark = watermark or Watermark()
+        fitting = tuple(seen for seen in watermark.pending if opened.holds(seen.value))
+        if watermark.value is not None and opened.holds(watermark.value):
+            return replace(watermark, pending=fitting)
+        initial = self._job.initial
+        # Only the very first pass may leave rows out; one after a reset fills a knowledge base that has lost some.
+        if initial == "beginning" or not first:
+            return Watermark(None, fitting)
+        if initial != "now":
+            return Watermark(initial_value(opened.type, initial))
+        now = opened.type.fenced(self._dialect.fence(connection).clock)
+        if now is None:
+            _, top = opened.glance(connection, None)
+            now = None if top is None else opened.type.read(top[0])
+        return Watermark(now)
+
+    def _settle_text(self, opened: OpenTable, watermark: Watermark, fence: Fence) -> Watermark:
+        """Move the watermark of a text column, which only the database can compare, at the end of a pass."""
+        settled = fence.settled(watermark)
+        if not settled or opened.type.fenced(fence.instant) is not None:
+            return watermark
+        if not isinstance(settled[-1], str) or not opened.is_at_or_above(self._connect, settled[-1], watermark.value):
+            return watermark
+        later = [seen for seen in watermark.pending if seen.clock > fence.instant]
+        return replace(watermark, value=settled[-1], pending=tuple(later))
+
+    def _unidentified(self, opened: OpenTable, current: Pass) -> tuple[Reject, ...]:
+        if not opened.nullable_key:
+            return ()
+        with self._connect() as connection:
+            return opened.without_key(connection, current)
+
+    @contextmanager
+    def _connect(self) -> Iterator[sa.Connection]:
+        with self._translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        # A query can hold secrets too.
+        shown = self._url if self._url.get_backend_name() == "sqlite" else self._url.set(query={})
+        where = f"database {self._job.database} ({shown.render_as_string(hide_password=True)})"
+        try:
+            if self._url.get_backend_name() == "sqlite":
+                _require_file(self._url, where)
+            yield
+        except sa.exc.DBAPIError as error:
+            reason = str(error.orig).strip()
+            if self._dialect.permanent(error) and not error.connection_invalidated:
+                raise PermanentError(f"{where} refused the query: {reason}") from error
+            raise TransientError(f"{where} did not answer: {reason}") from error
+        except sa.exc.StatementError as error:
+            raise PermanentError(f"{where}: a value does not fit its column: {error.orig}") from error
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            raise TransientError(f"{where} did not answer: {error}") from error
+
+
+def _driver_url(text: str) -> sa.URL:
+    try:
+        url = sa.make_url(text)
+    except sa.exc.ArgumentError as error:
+        raise PermanentError(
+            "the database's url is not a SQLAlchemy URL", "write kind://user:password@host/name"
+        ) from error
+    if url.drivername in {"mysql", "mariadb"}:
+        return url.set(drivername=f"{url.drivername}+pymysql")
+    return url
+
+
+def _engine(url: sa.URL, dialect: Dialect, options: SqlOptions) -> sa.Engine:
+    timeout = parse_duration(options.statement_timeout)
+    try:
+        engine = sa.create_engine(
+            url,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_size=1,
+            max_overflow=1,
+            connect_args=dialect.connect_arguments(timeout),
+        )
+    except (sa.exc.SQLAlchemyError, ImportError) as error:
+        raise PermanentError(f"the database {url.render_as_string()} cannot be used: {error}") from error
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        dialect.prepare_session(connection, timeout)
+
+    return engine
+
+
+def _require_file(url: sa.URL, where: str) -> None:
+    """Refuse to make an empty SQLite database where a name was misspelt."""
+    if url.database and not url.database.startswith((":", "file:")) and not Path(url.database).exists():
+        raise PermanentError(f"{where}: there is no file {url.database}")

@@ -1,0 +1,127 @@
+"""Checkpoints: the last thing written, and the first thing read by the next run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from syncd.model.record import Identity, Reject
+from syncd.model.run import Checkpoint, Counts, Lease
+from syncd.model.watermark import Watermark
+from syncd.state import dead_letters, events, fencing
+from syncd.state.database import Database
+from syncd.state.run_rows import update_held
+from syncd.state.schema import checkpoints
+
+_EMPTY = {"watermark": Watermark().dump(), "glance": None, "read_at": None}
+
+
+class Checkpoints:
+    """How far each job has come."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, job_id: int) -> Checkpoint | None:
+        """Return the job's checkpoint, None before its first."""
+        query = sa.select(checkpoints).where(checkpoints.c.job_id == job_id)
+        row = self._database.read(lambda connection: connection.execute(query).one_or_none())
+        if row is None:
+            return None
+        return Checkpoint(
+            watermark=Watermark.load(row.watermark),
+            meaning=row.meaning,
+            identity=Identity(row.kb_uuid, row.kb_epoch),
+            glance=row.glance,
+            read_at=row.read_at,
+        )
+
+    def commit(
+        self,
+        lease: Lease,
+        run_number: int,
+        checkpoint: Checkpoint,
+        *,
+        counts: Counts,
+        stages: Mapping[str, float],
+        rejects: Sequence[Reject],
+        resolved: Sequence[str],
+        now: datetime,
+    ) -> None:
+        """Save a checkpoint and all that belongs to it in one transaction, under the lease's token (invariant 4).
+
+        Call it only when the knowledge base has acknowledged everything at or below the watermark (invariant 1), and
+        never with a smaller watermark than before (invariant 2).
+
+        Args:
+            lease: the proof that the job is the caller's.
+            run_number: the run that did the work.
+            checkpoint: where the source stands now.
+            counts: what the run has done so far.
+            stages: seconds it has spent in each stage so far.
+            rejects: the rows that could not be synced since the last commit: they become dead letters.
+            resolved: keys of dead letters whose rows are in the knowledge base after all.
+            now: when.
+
+        Raises:
+            LeaseLost: the job is not the caller's any more; nothing was saved.
+        """
+        watermark = None if checkpoint.watermark.value is None else str(checkpoint.watermark)
+        values = {
+            "watermark": checkpoint.watermark.dump(),
+            "meaning": checkpoint.meaning,
+            "kb_uuid": checkpoint.identity.uuid,
+            "kb_epoch": checkpoint.identity.epoch,
+            "glance": checkpoint.glance,
+            "read_at": checkpoint.read_at,
+            "saved_at": now,
+        }
+        insert = self._database.upsert(checkpoints).values(job_id=lease.job_id, **values)
+
+        def work(connection: sa.Connection) -> None:
+            fencing.prove(connection, lease)
+            update_held(connection, lease, run_number, counts, stages, watermark=watermark, updated_at=now)
+            connection.execute(insert.on_conflict_do_update(index_elements=["job_id"], set_=values))
+            failed = {reject.key for reject in rejects}
+            dead_letters.discard(connection, lease.job_id, [key for key in resolved if key not in failed])
+            dead_letters.bury(self._database, connection, lease.job_id, rejects, now)
+
+        self._database.write(work)
+
+    def reset(self, job_id: int, meaning: str, identity: Identity, reason: str, now: datetime) -> None:
+        """Put an empty checkpoint in the job's place, so that its table is read from the beginning (invariant 2).
+
+        A run that is going on does not notice, and writes its own checkpoint again.
+
+        Args:
+            meaning: the hash of the definition that the next watermark will belong to.
+            identity: the knowledge base that it will belong to.
+            reason: recorded as an event.
+        """
+        values = {**_EMPTY, "meaning": meaning, "kb_uuid": identity.uuid, "kb_epoch": identity.epoch, "saved_at": now}
+
+        def work(connection: sa.Connection) -> None:
+            fencing.lock(connection, job_id)
+            connection.execute(sa.update(checkpoints).where(checkpoints.c.job_id == job_id).values(**values))
+            events.append(connection, job_id, "checkpoint_reset", reason, now)
+
+        self._database.write(work)
+
+    def newest_epoch(self, kb_uuid: str) -> int:
+        """Return the newest epoch of a knowledge base that any job's checkpoint knows, 0 when none does."""
+        query = sa.select(sa.func.max(checkpoints.c.kb_epoch)).where(checkpoints.c.kb_uuid == kb_uuid)
+        return self._database.read(lambda connection: connection.scalar(query)) or 0
+
+    def reset_ahead_of(self, identity: Identity, reason: str, now: datetime) -> None:
+        """Reset, as `reset` does, every checkpoint that knows a newer state of this knowledge base than there is."""
+        ahead = sa.and_(checkpoints.c.kb_uuid == identity.uuid, checkpoints.c.kb_epoch > identity.epoch)
+        values = {**_EMPTY, "kb_epoch": identity.epoch, "saved_at": now}
+
+        def work(connection: sa.Connection) -> None:
+            for job_id in connection.scalars(sa.select(checkpoints.c.job_id).where(ahead)).all():
+                connection.execute(sa.update(checkpoints).where(checkpoints.c.job_id == job_id).values(**values))
+                events.append(connection, job_id, "checkpoint_reset", reason, now)
+
+        self._database.write(work)

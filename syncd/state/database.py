@@ -1,0 +1,176 @@
+"""One door to the state's database: opening, transactions, retries, errors."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+
+from syncd.errors import ConfigError, Fault, Unavailable
+from syncd.state import migration, sqlite_file
+from syncd.state.failure import contended, display, translated
+
+_ATTEMPTS = 4
+_WRITES = "syncd_writes"
+_STATEMENT_TIMEOUT = "60s"
+
+T = TypeVar("T")
+Insert = sqlite.Insert | postgresql.Insert
+
+
+class Database:
+    """A state database, checked and migrated, shared by all threads of a process."""
+
+    def __init__(self, engine: sa.Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """Open the state, make it when it is not there, and bring it to this program's schema.
+
+        Several processes may do this at once.
+
+        Args:
+            url: `sqlite:///path` or `postgresql://user:password@host/database`.
+
+        Raises:
+            ConfigError: the URL names no such database.
+            Unavailable: the database does not answer, is damaged, or was written by a newer program.
+        """
+        place = _parse(url)
+        if place.get_backend_name() == "sqlite":
+            sqlite_file.ensure(Path(str(place.database)), lambda draft: _build(draft, display(place)))
+            database = cls(_sqlite_engine(place), display(place))
+        else:
+            database = cls(_postgres_engine(place), display(place))
+        try:
+            database._migrate()
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work` in a transaction that only reads, and return what it returns.
+
+        Raises:
+            Unavailable: the database cannot be used.
+        """
+        with translated(self._name), self._engine.connect() as connection, connection.begin():
+            return work(connection)
+
+    def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work` in one write transaction: all of it is kept, durably, or nothing.
+
+        It is repeated, a bounded number of times, when it could not run because others were writing; so it must do
+        nothing but database work.
+
+        Raises:
+            Unavailable: the database cannot be used.
+        """
+        with translated(self._name):
+            for attempt in range(1, _ATTEMPTS):
+                try:
+                    return self._write_once(work)
+                except sa.exc.OperationalError as error:
+                    if not contended(error):
+                        raise
+                time.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - spreads writers, hides nothing
+            return self._write_once(work)
+
+    def upsert(self, table: sa.Table) -> Insert:
+        """Return an INSERT of this database's dialect, which can say what to do when the row is there."""
+        return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+    def ping(self) -> None:
+        """Ask the database for its schema's version.
+
+        Raises:
+            Unavailable: it does not answer, or not as this program's state.
+        """
+        if not self.read(migration.current):
+            raise Unavailable(
+                f"the state {self._name} no longer has this program's schema",
+                "restart syncd; if that does not help, put a backup in its place",
+            )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def _write_once(self, work: Callable[[sa.Connection], T]) -> T:
+        with self._engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+            return work(connection)
+
+    def _migrate(self) -> None:
+        if not self.read(migration.current):
+            self.write(lambda connection: migration.migrate(connection, self._name))
+
+
+def _parse(url: str) -> sa.URL:
+    try:
+        place = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise ConfigError([Fault("state", "not a URL; write sqlite:///path or postgresql://...")]) from None
+    backend = place.get_backend_name()
+    if backend not in {"sqlite", "postgresql"}:
+        raise ConfigError([Fault("state", f"{backend!r} cannot hold it; write sqlite:///path or postgresql://...")])
+    if backend == "sqlite" and (not place.database or place.database.startswith((":memory:", "file:"))):
+        raise ConfigError([Fault("state", "it must live in a file; write sqlite:///path")])
+    if "+" in place.drivername and place.get_driver_name() not in {"pysqlite", "psycopg"}:
+        raise ConfigError([Fault("state", f"leave out the driver: write {backend}://...")])
+    return place
+
+
+def _build(draft: Path, name: str) -> None:
+    database = Database(_sqlite_engine(sa.URL.create("sqlite", database=str(draft))), name)
+    try:
+        database._migrate()
+    finally:
+        database.close()
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": sqlite_file.BUSY_TIMEOUT_S})
+
+    @event.listens_for(engine, "connect")
+    def _(connection: sqlite3.Connection, _: Any) -> None:
+        sqlite_file.prepare(connection)
+
+    @event.listens_for(engine, "begin")
+    def _(connection: sa.Connection) -> None:
+        # A transaction that reads first and writes later fails at once, whatever the timeout, when another wrote
+        # between: whoever will write says so at the start, and waits there.
+        writes = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres_engine(url: sa.URL) -> sa.Engine:
+    defaults = {"connect_timeout": "10", "application_name": "syncd", "keepalives_idle": "30"}
+    engine = sa.create_engine(
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={name: value for name, value in defaults.items() if name not in url.query},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _: Any) -> None:
+        connection.autocommit = True
+        connection.execute(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'")
+        # A process that is held up in a transaction must not keep others from taking over its job.
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{_STATEMENT_TIMEOUT}'")
+        connection.autocommit = False
+
+    return engine

@@ -1,0 +1,86 @@
+"""Dead letters: the rows that could not be synced, until they can."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from syncd.model.fingerprint import digest
+from syncd.model.record import Reject
+from syncd.model.run import DeadLetter
+from syncd.state.database import Database
+from syncd.state.schema import dead_letters, storable
+
+# SQLite takes a bounded number of values in one statement.
+_BATCH = 500
+
+
+class DeadLetters:
+    """The rows of each job that wait for someone to mend them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def count(self, job_id: int) -> int:
+        """Count the job's dead letters."""
+        query = sa.select(sa.func.count()).select_from(dead_letters).where(dead_letters.c.job_id == job_id)
+        return self._database.read(lambda connection: connection.scalars(query).one())
+
+    def keys(self, job_id: int) -> frozenset[str]:
+        """Return the keys of all the job's dead letters, some 150 bytes of memory each."""
+        query = sa.select(dead_letters.c.key).where(dead_letters.c.job_id == job_id)
+        return self._database.read(lambda connection: frozenset(connection.scalars(query)))
+
+    def list(self, job_id: int, limit: int = 100, after_key: str | None = None) -> builtins.list[DeadLetter]:
+        """Return the job's dead letters in the order of their keys.
+
+        Args:
+            job_id: the job.
+            limit: how many at most.
+            after_key: the last key of the page before.
+        """
+        table = dead_letters.c
+        query = sa.select(
+            table.job_id, table.key, table.reason, table.attempts, table.first_seen, table.last_seen
+        ).where(table.job_id == job_id)
+        if after_key is not None:
+            query = query.where(table.key > storable(after_key))
+        query = query.order_by(table.key).limit(limit)
+        return self._database.read(
+            lambda connection: [DeadLetter(**row) for row in connection.execute(query).mappings()]
+        )
+
+
+def bury(database: Database, connection: sa.Connection, job_id: int, rejects: Sequence[Reject], now: datetime) -> None:
+    """Keep rejected rows as part of a transaction; one that is known already counts another attempt."""
+    if not rejects:
+        return
+    insert = database.upsert(dead_letters)
+    upsert = insert.on_conflict_do_update(
+        index_elements=["job_id", "key_digest"],
+        set_={
+            "reason": insert.excluded.reason,
+            "attempts": dead_letters.c.attempts + 1,
+            "last_seen": insert.excluded.last_seen,
+        },
+    )
+    reasons = {storable(reject.key): reject.reason for reject in rejects}
+    fixed = {"job_id": job_id, "attempts": 1, "first_seen": now, "last_seen": now}
+    connection.execute(
+        upsert,
+        [{**fixed, "key": key, "key_digest": digest(key), "reason": reason} for key, reason in reasons.items()],
+    )
+
+
+def discard(connection: sa.Connection, job_id: int, keys: Sequence[str]) -> None:
+    """Forget dead letters as part of a transaction; unknown keys are ignored."""
+    digests = [digest(storable(key)) for key in keys]
+    for start in range(0, len(digests), _BATCH):
+        connection.execute(
+            sa.delete(dead_letters).where(
+                dead_letters.c.job_id == job_id, dead_letters.c.key_digest.in_(digests[start : start + _BATCH])
+            )
+        )

@@ -1,0 +1,263 @@
+"""Runs: a queue at one end, a history at the other."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from syncd.errors import Conflict
+from syncd.model.job import Job
+from syncd.model.run import LIVE, Counts, Lease, Run, RunOptions, RunStatus, Trigger
+from syncd.state import fencing
+from syncd.state.database import Database
+from syncd.state.run_rows import ACTIVE, add, all_runs, find, update_held
+from syncd.state.schema import runs
+
+SUCCESSFUL = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_WARNINGS)
+
+
+class Runs:
+    """The runs of all jobs; a job has at most one that is queued and one that is going on."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def enqueue(
+        self, job: Job, trigger: Trigger, scheduled_at: datetime, now: datetime, options: RunOptions = RunOptions()
+    ) -> Run:
+        """Ask for a run of the job, and return the run that answers.
+
+        A tick that finds another run queued or going on becomes a skipped run; the same tick told twice stays one.
+        Any other request waits as one queued run, which takes on the wider of all options asked for.
+
+        Args:
+            job: the job to run.
+            trigger: who asks.
+            scheduled_at: the tick's time, or now; the run is not claimed before.
+            now: when it is asked for.
+            options: how the run differs from the job's habit.
+
+        Raises:
+            NotFound: the state does not hold the job.
+        """
+
+        def work(connection: sa.Connection) -> Run:
+            fencing.lock(connection, job.id)
+            waiting, going = _live(connection, job.id)
+            if trigger is not Trigger.SCHEDULE and waiting is not None:
+                return _widen(connection, waiting, scheduled_at, now, options)
+            reason = None
+            if trigger is Trigger.SCHEDULE:
+                for run in (going, waiting):
+                    if run is not None and (run.trigger, run.scheduled_at) == (trigger, scheduled_at):
+                        return run
+                    if run is not None and reason is None:
+                        reason = f"{run.id} was still {run.status}"
+            return add(connection, job, trigger, scheduled_at=scheduled_at, now=now, options=options, skipped=reason)
+
+        return self._database.write(work)
+
+    def get(self, number: int) -> Run:
+        """Return the run of that number.
+
+        Raises:
+            NotFound: there is none, or it has been pruned.
+        """
+        return self._database.read(lambda connection: find(connection, number))
+
+    def live(self, job_id: int) -> Run | None:
+        """Return the job's run that is going on, else the one that is queued, else None."""
+        waiting, going = self._database.read(lambda connection: _live(connection, job_id))
+        return going or waiting
+
+    def last_scheduled(self, job_id: int, now: datetime) -> datetime | None:
+        """Return the newest tick up to now that became a run of any status, None when there was none.
+
+        Later ones are left out: they were fired by a clock that was ahead, and must not keep the job from its ticks.
+        """
+        query = sa.select(sa.func.max(runs.c.scheduled_at)).where(
+            runs.c.job_id == job_id, runs.c.trigger == Trigger.SCHEDULE, runs.c.scheduled_at <= now
+        )
+        newest: datetime | None = self._database.read(lambda connection: connection.scalar(query))
+        return newest
+
+    def last_finished(self, job_id: int) -> Run | None:
+        """Return the run that ended last, skipped ones aside."""
+        return self._newest(job_id, runs.c.status.not_in([*LIVE, RunStatus.SKIPPED]))
+
+    def last_successful(self, job_id: int) -> Run | None:
+        """Return the run that was completed last, with or without warnings."""
+        return self._newest(job_id, runs.c.status.in_(SUCCESSFUL))
+
+    def request_cancel(self, number: int, now: datetime) -> Run:
+        """Cancel a run that is queued; ask one that is going on to stop at its next batch boundary.
+
+        Raises:
+            NotFound: there is no such run.
+            Conflict: it has ended already.
+        """
+
+        def work(connection: sa.Connection) -> Run:
+            fencing.lock(connection, find(connection, number).job_id)
+            run = find(connection, number)
+            match run.status:
+                case RunStatus.QUEUED:
+                    change = {"status": RunStatus.CANCELED, "finished_at": now}
+                case RunStatus.RUNNING | RunStatus.CANCELING:
+                    change = {"status": RunStatus.CANCELING}
+                case _:
+                    raise Conflict(f"{run.id} is already {run.status}", "there is nothing left to cancel")
+            connection.execute(sa.update(runs).where(runs.c.number == number).values(updated_at=now, **change))
+            return find(connection, number)
+
+        return self._database.write(work)
+
+    def progress(
+        self,
+        lease: Lease,
+        run_number: int,
+        *,
+        counts: Counts,
+        stages: Mapping[str, float],
+        progress: float | None,
+        attempt: int,
+        now: datetime,
+    ) -> None:
+        """Save how far a run has come.
+
+        Args:
+            lease: the proof that the run is the caller's.
+            run_number: the run.
+            counts: what it has done so far.
+            stages: seconds spent in each stage so far.
+            progress: the share of the rows done, 0 to 1, None while unknown.
+            attempt: which attempt this is, from 1.
+            now: when this is known.
+
+        Raises:
+            LeaseLost: the run is not the caller's any more.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            fencing.prove(connection, lease)
+            change = {"progress": progress, "attempt": attempt, "updated_at": now}
+            update_held(connection, lease, run_number, counts, stages, **change)
+
+        self._database.write(work)
+
+    def finish(
+        self,
+        lease: Lease,
+        run_number: int,
+        status: RunStatus,
+        *,
+        counts: Counts,
+        stages: Mapping[str, float],
+        watermark: str | None,
+        error: str | None,
+        now: datetime,
+    ) -> Run:
+        """Write a run's end and give its lease back, both at once.
+
+        Args:
+            lease: the proof that the run is the caller's.
+            run_number: the run.
+            status: how it ended.
+            counts: what it did in all.
+            stages: seconds spent in each stage.
+            watermark: where the source stands now, as people read it.
+            error: why it failed or what it warns of, None when all is well.
+            now: when it ended.
+
+        Raises:
+            LeaseLost: the run is not the caller's any more.
+        """
+        if status in LIVE:
+            raise ValueError(f"a run cannot end as {status}")
+
+        def work(connection: sa.Connection) -> Run:
+            fencing.prove(connection, lease)
+            change = {"status": status, "watermark": watermark, "error": error, "finished_at": now, "updated_at": now}
+            update_held(connection, lease, run_number, counts, stages, **change)
+            fencing.release(connection, lease.job_id)
+            return find(connection, run_number)
+
+        return self._database.write(work)
+
+    def prune(self, job_id: int, keep: int) -> int:
+        """Delete the job's oldest ended runs but for the newest `keep`, and return how many were deleted.
+
+        The newest tick and the newest success stay whatever their age, since decisions hang on them.
+        """
+
+        def work(connection: sa.Connection) -> int:
+            of_job = sa.select(runs.c.number).where(runs.c.job_id == job_id).limit(1)
+            newest_tick = of_job.where(runs.c.trigger == Trigger.SCHEDULE).order_by(runs.c.scheduled_at.desc())
+            success = of_job.where(runs.c.status.in_(SUCCESSFUL)).order_by(runs.c.finished_at.desc())
+            kept = (
+                sa.select(runs.c.number)
+                .where(runs.c.job_id == job_id, runs.c.status.not_in(LIVE))
+                .order_by(runs.c.number.desc())
+                .limit(keep)
+            )
+            spared = {number for query in (newest_tick, success, kept) for number in connection.scalars(query)}
+            return connection.execute(
+                sa.delete(runs).where(runs.c.job_id == job_id, runs.c.status.not_in(LIVE), runs.c.number.not_in(spared))
+            ).rowcount
+
+        return self._database.write(work)
+
+    def list(
+        self,
+        job_id: int | None = None,
+        status: RunStatus | None = None,
+        trigger: Trigger | None = None,
+        limit: int = 50,
+        before: int | None = None,
+    ) -> builtins.list[Run]:
+        """Return runs, newest first.
+
+        Args:
+            job_id: only of this job.
+            status: only of this status.
+            trigger: only those started like this.
+            limit: how many at most.
+            before: only those with a smaller number: the last of the page before.
+        """
+        wanted = {runs.c.job_id: job_id, runs.c.status: status, runs.c.trigger: trigger}
+        conditions = [column == value for column, value in wanted.items() if value is not None]
+        if before is not None:
+            conditions.append(runs.c.number < before)
+        return self._database.read(
+            lambda connection: all_runs(connection, *conditions, order=runs.c.number.desc(), limit=limit)
+        )
+
+    def _newest(self, job_id: int, condition: sa.ColumnElement[bool]) -> Run | None:
+        found = self._database.read(
+            lambda connection: all_runs(
+                connection, runs.c.job_id == job_id, condition, order=runs.c.finished_at.desc(), limit=1
+            )
+        )
+        return found[0] if found else None
+
+
+def _live(connection: sa.Connection, job_id: int) -> tuple[Run | None, Run | None]:
+    found = all_runs(connection, runs.c.job_id == job_id, runs.c.status.in_(LIVE))
+    waiting = next((run for run in found if run.status is RunStatus.QUEUED), None)
+    going = next((run for run in found if run.status in ACTIVE), None)
+    return waiting, going
+
+
+def _widen(connection: sa.Connection, waiting: Run, scheduled_at: datetime, now: datetime, options: RunOptions) -> Run:
+    both = (waiting.options.limit, options.limit)
+    change = {
+        "full": waiting.options.full or options.full,
+        "row_limit": None if both[0] is None or both[1] is None else max(both[0], both[1]),
+        "scheduled_at": min(waiting.scheduled_at, scheduled_at),
+        "updated_at": now,
+    }
+    connection.execute(sa.update(runs).where(runs.c.number == waiting.number).values(change))
+    return find(connection, waiting.number)

@@ -1,0 +1,64 @@
+"""Fixtures that every kind of test shares: real servers, and an empty database on each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests import services
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[sa.URL]:
+    """A running PostgreSQL server."""
+    with services.postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[sa.URL]:
+    """A running MariaDB server; where none is installed the test is skipped, unless SYNCD_REQUIRE_SERVICES is set."""
+    if shutil.which("mariadbd") is None:
+        if os.environ.get("SYNCD_REQUIRE_SERVICES"):
+            pytest.fail("mariadbd is not installed: apt-get install mariadb-server")
+        pytest.skip("mariadbd is not installed")
+    with services.mariadb_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def chroma_server() -> Iterator[str]:
+    """The URL of a running Chroma server."""
+    with services.chroma_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: sa.URL) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database of this test's own."""
+    with services.postgres_database(postgres_server) as url:
+        yield url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: sa.URL) -> Iterator[str]:
+    """The URL of an empty MariaDB database of this test's own."""
+    with services.mariadb_database(mariadb_server) as url:
+        yield url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite database file of this test's own, not made yet."""
+    return f"sqlite:///{tmp_path / 'source.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def any_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database on each of the three kinds of server in turn."""
+    return str(request.getfixturevalue(f"{request.param}_url"))

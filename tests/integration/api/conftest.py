@@ -1,0 +1,187 @@
+"""The real app over real HTTP, on a real state and a small index in memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from syncd.api.app import create_app
+from syncd.api.serve import Server
+from syncd.embed.hashing import HashingEmbedder, HashingOptions
+from syncd.errors import SyncdError
+from syncd.model.job import Job, JobDefinition, Origin
+from syncd.model.record import Identity, Match, Metadata, Reject
+from syncd.model.run import Checkpoint, Counts, Lease, Run, RunStatus, Trigger
+from syncd.model.watermark import Watermark
+from syncd.state import State
+from syncd.telemetry import Metrics
+from syncd.telemetry.readings import job_readings
+
+START = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+TTL = timedelta(minutes=5)
+
+
+class Index:
+    """Texts that are found by the words they share; it waits or fails when it is told to."""
+
+    def __init__(self) -> None:
+        self._embedder = HashingEmbedder(HashingOptions())
+        self._texts: dict[str, tuple[str, Metadata]] = {}
+        self.error: Exception | None = None
+        self.wait: Callable[[], None] = lambda: None
+
+    def add(self, name: str, text: str, **metadata: str | float | bool | None) -> None:
+        self._texts[name] = (text, metadata)
+
+    def search(self, name: str, text: str, k: int, where: Metadata) -> list[Match]:
+        assert name == "orders_kb"
+        self.wait()
+        if self.error is not None:
+            raise self.error
+        [question] = self._embedder.embed([text])
+        matches = [
+            Match(id_, float(np.dot(question, self._embedder.embed([content])[0])), content, metadata)
+            for id_, (content, metadata) in self._texts.items()
+            if all(metadata.get(column) == value for column, value in where.items())
+        ]
+        return sorted(matches, key=lambda match: -match.score)[:k]
+
+
+@dataclass
+class World:
+    """A running server and all that stands behind it."""
+
+    state: State
+    index: Index
+    registry: CollectorRegistry
+    metrics: Metrics
+    now: datetime = START
+    reasons: list[str] = field(default_factory=list)
+    unready: SyncdError | None = None
+    names: list[str] = field(default_factory=lambda: ["orders_kb"])
+    _owners: Iterator[int] = field(default_factory=itertools.count)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def readiness(self) -> list[str]:
+        if self.unready is not None:
+            raise self.unready
+        return self.reasons
+
+    def job(self, name: str = "orders", **change: object) -> Job:
+        fields: dict[str, object] = {
+            "source_table": "shop.orders",
+            "kb_name": "orders_kb",
+            "content_columns": ["product"],
+            "filter_column": "created_at",
+            "interval": "10 MINUTES",
+        }
+        definition = JobDefinition.model_validate(fields | change)
+        return self.state.jobs.put(name, definition, Origin.FILE, self.now)
+
+    def enqueue(self, job: Job, trigger: Trigger = Trigger.MANUAL) -> Run:
+        return self.state.runs.enqueue(job, trigger, self.now, self.now)
+
+    def begin(self, run: Run) -> Lease:
+        claimed = self.state.leases.claim(f"owner-{next(self._owners)}", self.now, TTL, run.number)
+        assert claimed is not None
+        return claimed[1]
+
+    def run(
+        self,
+        job: Job,
+        *,
+        status: RunStatus = RunStatus.COMPLETED,
+        trigger: Trigger = Trigger.MANUAL,
+        counts: Counts = Counts(),
+        stages: Mapping[str, float] | None = None,
+        watermark: Watermark | None = None,
+        rejects: tuple[Reject, ...] = (),
+        error: str | None = None,
+        seconds: float = 2,
+    ) -> Run:
+        """Take a job through one whole run, with a checkpoint when there is a watermark."""
+        run = self.enqueue(job, trigger)
+        lease = self.begin(run)
+        spent = dict(stages or {})
+        if watermark is not None:
+            checkpoint = Checkpoint(watermark, job.definition.meaning(), Identity("kb", 1))
+            self.state.checkpoints.commit(
+                lease,
+                run.number,
+                checkpoint,
+                counts=counts,
+                stages=spent,
+                rejects=rejects,
+                resolved=(),
+                now=self.now,
+            )
+        self.now += timedelta(seconds=seconds)
+        ended = self.state.runs.finish(
+            lease,
+            run.number,
+            status,
+            counts=counts,
+            stages=spent,
+            watermark=None if watermark is None else str(watermark),
+            error=error,
+            now=self.now,
+        )
+        self.metrics.run_finished(ended)
+        return ended
+
+
+@contextmanager
+def serving(world: World) -> Iterator[Server]:
+    """Serve a world on a free port."""
+    server = Server("127.0.0.1", 0)
+    server.start(
+        create_app(
+            state=world.state,
+            knowledge_bases=lambda: world.names,
+            search=world.index.search,
+            readiness=world.readiness,
+            registry=world.registry,
+            clock=world.clock,
+            hosts=server.hosts,
+        )
+    )
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """An empty state and an empty index."""
+    state = State.open(f"sqlite:///{tmp_path / 'state.db'}")
+    registry = CollectorRegistry()
+    world = World(state, Index(), registry, Metrics(registry))
+    world.metrics.watch(lambda: job_readings(state, world.now))
+    yield world
+    state.close()
+
+
+@pytest.fixture
+def server(world: World) -> Iterator[Server]:
+    """A server that answers for the world."""
+    with serving(world) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    """A client of the server."""
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=20) as client:
+        yield client

