@@ -10,10 +10,10 @@ FOR_TESTS := $(VENV)/installed-for-tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test lint clean
+.PHONY: help demo run test coverage lint clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## Sync a table of real text and find things in it by meaning (no network once installed)
 	$(BIN)/syncd demo
@@ -22,6 +22,9 @@ run: $(INSTALLED) ## Run the daemon on the example configuration in config/
 	$(BIN)/syncd run --config config
 
 test: $(FOR_TESTS) ## Run the whole test suite, against real services
+	$(BIN)/python -m pytest --numprocesses=auto
+
+coverage: $(FOR_TESTS) ## Run it again, slower, and list the lines that no test reaches
 	$(BIN)/python -m pytest --numprocesses=auto --cov --cov-report=term:skip-covered
 
 lint: $(FOR_TESTS) ## Check style, types and who imports whom

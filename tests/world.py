@@ -171,8 +171,8 @@ class World:
     def chunks(self) -> dict[str, dict[str, Any]]:
         """Every chunk with its metadata, read with the store's own client, each of them found by its own vector.
 
-        Chroma 1.5 rebuilds what it has not yet persisted of its index at each opening, with threads that race: about one
-        opening in twelve misses one vector of 250, another one each time. What is damaged is missed every time.
+        An embedded Chroma rebuilds what it has not yet persisted of its index at each opening, with threads that race: an
+        opening may miss a vector, another one each time. What is damaged is missed every time.
         """
         unreachable: set[str] | None = None
         for _ in range(4):

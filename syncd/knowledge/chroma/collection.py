@@ -18,6 +18,10 @@ ROWS_BETWEEN_WRITES = 5000
 """Rows after which Chroma writes its index to disk. A kill during that write tears the index apart, so it should be
 rare; more rows would make the opening after a kill slow, which repeats them."""
 
+NEIGHBORS = 48
+"""Links of each vector in the index. With Chroma's 16, tables of similar texts have vectors that no search reaches: of
+250 texts that differ in a number 17, with 48 none; writing takes 5 % longer, and 256 bytes a vector more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -68,7 +72,9 @@ class Binding:
             # Somebody else may create it at the same moment; the first one's metadata stands.
             return where.api.get_or_create_collection(
                 name=self.name,
-                configuration={"hnsw": {"space": "cosine", "sync_threshold": ROWS_BETWEEN_WRITES}},
+                configuration={
+                    "hnsw": {"space": "cosine", "max_neighbors": NEIGHBORS, "sync_threshold": ROWS_BETWEEN_WRITES}
+                },
                 metadata={_UUID: str(uuid4()), _EPOCH: 0, _EMBEDDING: embedding},
                 tenant=where.tenant,
                 database=where.database,
