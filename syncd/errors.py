@@ -4,6 +4,9 @@ SyncdError
 ├── ConfigError          fix your file; carries every fault with file and line
 ├── NotFound             name something that exists
 ├── Conflict             somebody else has it; choose another name or wait
+├── Invalid              correct the request; carries every fault with its field
+├── Unauthorized         say who you are
+├── Forbidden            ask somebody who may
 ├── LeaseLost            stop: another process took this job over
 ├── Unavailable          fix your environment (a lock, a disk, a state database from the future)
 │   └── InUse            another process owns the embedded knowledge base
@@ -70,6 +73,28 @@ class Conflict(SyncdError):
     """The request contradicts what exists."""
 
     code = "CONFLICT"
+
+
+class Invalid(SyncdError):
+    """A request cannot be done as it is; every fault is listed at once, `where` naming its field."""
+
+    code = "INVALID_REQUEST"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(str(fault) for fault in faults))
+        self.faults = tuple(faults)
+
+
+class Unauthorized(SyncdError):
+    """The caller did not say who they are, or not in a way that counts."""
+
+    code = "UNAUTHORIZED"
+
+
+class Forbidden(SyncdError):
+    """The caller may not do this."""
+
+    code = "FORBIDDEN"
 
 
 class LeaseLost(SyncdError):

@@ -30,6 +30,9 @@ _KINDS: Mapping[type[errors.SyncdError], _Kind] = {
     errors.ConfigError: _Kind(422),
     errors.NotFound: _Kind(404),
     errors.Conflict: _Kind(409),
+    errors.Invalid: _Kind(422),
+    errors.Unauthorized: _Kind(401),
+    errors.Forbidden: _Kind(403),
     errors.LeaseLost: _Kind(409),
     errors.Cancelled: _Kind(409),
     errors.Unavailable: _Kind(503, retry=True),
@@ -82,7 +85,7 @@ def of_status(status: int, request_id: str, headers: Mapping[str, str] | None = 
 def of_error(error: errors.SyncdError, request_id: str) -> Response:
     """Return the answer for an error of syncd."""
     kind = next(_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS)
-    faults = error.faults if isinstance(error, errors.ConfigError) else ()
+    faults = error.faults if isinstance(error, errors.ConfigError | errors.Invalid) else ()
     return answer(
         kind.status,
         error.code,
