@@ -7,27 +7,30 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 from prometheus_client import CollectorRegistry
 
+from syncd.admission import Admission
 from syncd.api.app import create_app
 from syncd.api.serve import Server
 from syncd.config.settings import Settings
 from syncd.errors import InUse, SyncdError
 from syncd.freshness import Freshness
 from syncd.jobs import JobService
-from syncd.model.run import RunStatus
+from syncd.model.run import Run, RunStatus
 from syncd.parts import Parts
 from syncd.plugins import Plugins
 from syncd.reload import Configuration, Reload
 from syncd.runner import LEASE_TTL, Runner
 from syncd.scheduler import Scheduler
-from syncd.state import State, owner_id
-from syncd.telemetry import Metrics, bound
+from syncd.state import Bounds, RunLine, State, owner_id
+from syncd.telemetry import Metrics, RunLog, bound
 from syncd.telemetry.readings import job_readings
+from syncd.telemetry.run_log import Line
+from syncd.triggers import Triggers
 from syncd.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -113,7 +116,7 @@ class Daemon:
             registry = CollectorRegistry()
             metrics = Metrics(registry)
             metrics.watch(lambda: job_readings(state, now()))
-            jobs = JobService(state, now)
+            triggers, admission = Triggers(state, now), Admission(state, now)
             server = Server(settings.server.host, settings.server.port, allow_remote=settings.server.allow_remote)
             stack.callback(server.close)
             holder = {"pid": str(os.getpid()), "role": "syncd run", "since": now().isoformat(), "url": server.url}
@@ -123,26 +126,40 @@ class Daemon:
                 self._own(parts, settings)
             except _StoppedEarly:
                 return True
+            jobs = JobService(state, now, settings.limits, parts.examine)
+            run_log = RunLog(lambda run, lines: keep_lines(state, run, lines))
+            logging.getLogger().addHandler(run_log)
+            stack.callback(logging.getLogger().removeHandler, run_log)
+
+            def finished(run: Run) -> None:
+                metrics.run_finished(run)
+                run_log.flush()
+                run_log.forget(run.id)
+
             worker = Worker(
                 state,
-                jobs,
+                triggers,
+                admission,
                 Runner(state, parts, now, self._reached, lease_ttl=self._lease_ttl),
                 owner=owner_id(),
                 concurrency=settings.limits.max_concurrency,
                 keep_runs=settings.limits.keep_runs,
                 clock=now,
                 bound=bound,
-                finished=metrics.run_finished,
+                finished=finished,
+                bounds=Bounds(
+                    settings.limits.max_concurrency_per_database, settings.limits.max_concurrency_per_knowledge_base
+                ),
             )
 
             def tick(job_id: int) -> None:
-                run = jobs.tick(job_id)
+                run = triggers.tick(job_id)
                 if run is not None and run.status is RunStatus.SKIPPED:
                     metrics.run_finished(run)
                 worker.wake()
 
             worker.recover()
-            living = jobs.reconcile(settings.jobs)
+            living = jobs.reconcile(settings.jobs, settings.places)
             server.start(
                 create_app(
                     state=state,
@@ -164,7 +181,7 @@ class Daemon:
             log.info("syncd is ready: %s jobs, %s", len(settings.jobs), server.url)
             freshness = Freshness(state, parts, metrics)
             reload = Reload(self._configuration, seen, settings, jobs, parts, scheduler)
-            self._keep_house(worker, scheduler, freshness, reload)
+            self._keep_house(worker, scheduler, freshness, reload, run_log)
             log.info("stopping")
         return all(ended)
 
@@ -197,13 +214,17 @@ class Daemon:
         signal.signal(signal.SIGINT, stop)
         signal.signal(signal.SIGHUP, lambda _number, _frame: self.reload())
 
-    def _keep_house(self, worker: Worker, scheduler: Scheduler, freshness: Freshness, reload: Reload) -> None:
+    def _keep_house(
+        self, worker: Worker, scheduler: Scheduler, freshness: Freshness, reload: Reload, run_log: RunLog
+    ) -> None:
         """Do what is to be done now and then, until asked to stop; a state that does not answer is asked again."""
         rest, recovery, measurement = HOUSEKEEPING_SECONDS, _Every(REPEAT_SECONDS), _Every(FRESHNESS_SECONDS)
         while not self._stop.wait(rest):
             rest = HOUSEKEEPING_SECONDS
             try:
                 scheduler.watch_clock()
+                worker.admit()
+                run_log.flush()
                 if recovery.is_due():
                     worker.recover()
                     scheduler.repeat_missed()
@@ -212,6 +233,11 @@ class Daemon:
             except SyncdError as error:
                 log.error("syncd goes on when this does: %s", error)
                 rest = REPEAT_SECONDS
+
+
+def keep_lines(state: State, run: str, lines: Sequence[Line]) -> None:
+    """Keep lines of a run's log in the state."""
+    state.run_lines.append(int(run.removeprefix("run_")), [RunLine(*line) for line in lines])
 
 
 class _Every:

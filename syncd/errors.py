@@ -5,15 +5,19 @@ SyncdError
 ├── NotFound             name something that exists
 ├── Conflict             somebody else has it; choose another name or wait
 ├── Invalid              correct the request; carries every fault with its field
+│   └── KeyReused        choose a new idempotency key for another request
 ├── Unauthorized         say who you are
 ├── Forbidden            ask somebody who may
 ├── LeaseLost            stop: another process took this job over
 ├── Unavailable          fix your environment (a lock, a disk, a state database from the future)
 │   └── InUse            another process owns the embedded knowledge base
 ├── Cancelled            stop at this batch boundary; nothing is lost
+│   ├── TimedOut         the attempt took too long
+│   └── WindowClosed     go on when the execution window opens again
 └── SyncError
     ├── TransientError   try again later, with back-off
     ├── PermanentError   fail the run and block the job until someone changes something
+    │   └── DefinitionRefused  the table is not there, or has no such columns
     └── RecordError      quarantine this row; the rows around it go on
 """
 
@@ -44,10 +48,16 @@ class SyncdError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong in a configuration file, and where."""
+    """One thing that is wrong in a configuration file or a request, and where.
+
+    Args:
+        where: the file and line, or the field.
+        code: what kind of fault it is, where programs tell kinds apart.
+    """
 
     where: str
     message: str
+    code: str = ""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
@@ -83,6 +93,12 @@ class Invalid(SyncdError):
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("; ".join(str(fault) for fault in faults))
         self.faults = tuple(faults)
+
+
+class KeyReused(Invalid):
+    """An idempotency key was used for two different requests."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
 
 
 class Unauthorized(SyncdError):
@@ -129,6 +145,12 @@ class Cancelled(SyncdError):
     code = "CANCELED"
 
 
+class WindowClosed(Cancelled):
+    """The job's execution window closed, and the run stopped at a batch boundary."""
+
+    code = "WINDOW_CLOSED"
+
+
 class TimedOut(Cancelled):
     """The attempt took longer than the job allows, and stopped at a batch boundary."""
 
@@ -151,6 +173,14 @@ class PermanentError(SyncError):
     """The same call will fail again until someone changes the job or what it names."""
 
     code = "PERMANENT"
+
+
+class DefinitionRefused(PermanentError):
+    """A job's definition does not fit its table; every fault names its field."""
+
+    def __init__(self, faults: Sequence[Fault], hint: str = "") -> None:
+        super().__init__("; ".join(str(fault) for fault in faults), hint)
+        self.faults = tuple(faults)
 
 
 class RecordError(SyncError):

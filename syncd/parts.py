@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from syncd.config.settings import KnowledgeBaseConfig, PartConfig, Settings
-from syncd.errors import NotFound, TransientError
+from syncd.errors import DefinitionRefused, Fault, NotFound, SyncError, TransientError
 from syncd.model.job import JobDefinition
 from syncd.model.record import Match, Metadata
 from syncd.plugins import Plugins
@@ -75,6 +75,33 @@ class Parts:
         if config is None:
             raise NotFound(f"there is no database {job.database!r} in the configuration")
         return self._plugins.source(config, job)
+
+    def examine(self, definition: JobDefinition) -> list[Fault]:
+        """Look for what is wrong with a definition in what it names: database, table, columns, knowledge base.
+
+        Raises:
+            SyncdError: something else keeps the database from being read.
+        """
+        faults = []
+        if definition.kb_name not in self._settings.knowledge_bases:
+            known = ", ".join(self._settings.knowledge_bases) or "none"
+            faults.append(
+                Fault("kb_name", f"there is no knowledge base {definition.kb_name!r}; there are: {known}", "INVALID_KB")
+            )
+        if definition.database not in self._settings.databases:
+            known = ", ".join(self._settings.databases) or "none"
+            message = f"there is no database {definition.database!r}; there are: {known}"
+            return [*faults, Fault("source_table", message, "INVALID_TABLE")]
+        source = self.source(definition)
+        try:
+            source.check()
+        except DefinitionRefused as error:
+            faults += error.faults
+        except SyncError as error:
+            faults.append(Fault("source_table", f"cannot be read: {error}", "INVALID_TABLE"))
+        finally:
+            source.close()
+        return faults
 
     @contextmanager
     def target(self, name: str) -> Iterator[Target]:

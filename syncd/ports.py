@@ -87,6 +87,15 @@ class SourceReport:
 class Source(Protocol):
     """A table that is read in the order of its filter column and key."""
 
+    def check(self) -> None:
+        """Return when the job's table is there with all that the job names; reads no rows.
+
+        Raises:
+            DefinitionRefused: it is not; every fault at once.
+            TransientError: it does not answer.
+        """
+        ...
+
     def begin(self, watermark: Watermark | None, options: RunOptions) -> Pass:
         """Look at the source once, cheaply, and fix what this pass will read.
 

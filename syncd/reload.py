@@ -88,7 +88,7 @@ class Reload:
             return False
         self._parts.configure(settings)
         try:
-            self._scheduler.update(self._jobs.reconcile(settings.jobs))
+            self._scheduler.update(self._jobs.reconcile(settings.jobs, settings.places))
         except SyncdError:
             asked.set()
             raise

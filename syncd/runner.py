@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,22 +12,23 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from syncd.errors import Cancelled, LeaseLost, PermanentError, SyncdError, TimedOut, TransientError
+from syncd.errors import Cancelled, LeaseLost, PermanentError, SyncdError, TimedOut, TransientError, WindowClosed
 from syncd.model.job import Job
 from syncd.model.record import Reject
 from syncd.model.run import Checkpoint, Counts, Lease, Run, RunStatus, Trigger
 from syncd.parts import Parts
 from syncd.pipeline import Hooks, Pipeline, Tally, mismatch
 from syncd.ports import KnowledgeBase
+from syncd.rehearsal import Rehearsal
 from syncd.state import State
 
 log = logging.getLogger(__name__)
 
 LEASE_TTL = timedelta(seconds=30)
 OLDER_COPY = "the knowledge base is an older copy"
-LONGEST_WAIT = timedelta(minutes=5)
+_BY_HAND = (Trigger.MANUAL, Trigger.API)
 
 
 @dataclass(slots=True)
@@ -102,7 +104,8 @@ class Runner:
             self._state.jobs.block(job.id, str(error), self._clock())
         elif error is None and job.blocked is not None:
             self._state.jobs.unblock(job.id, self._clock())
-        watermark = None if tally.watermark.value is None else str(tally.watermark)
+        known = tally.watermark.value is not None and run.options.moves_watermark
+        watermark = str(tally.watermark) if known else None
         return self._finish(run, lease, _status(error, tally), error, tally.counts, tally.stages, watermark)
 
     def abandon(self, run: Run, lease: Lease, reason: SyncdError) -> Run:
@@ -152,11 +155,16 @@ class Runner:
 
         def announce(call: RetryCallState) -> None:
             cause = call.outcome.exception() if call.outcome else None
-            log.warning("attempt %s failed and will be repeated: %s", call.attempt_number, cause)
+            log.warning(
+                "attempt %s failed and will be repeated in %.0f s: %s", call.attempt_number, call.upcoming_sleep, cause
+            )
+            again = self._clock() + timedelta(seconds=call.upcoming_sleep)
+            self._save_progress(run, lease, call.attempt_number, tally, again)
 
         retrying = Retrying(
             stop=stop_after_attempt(job.definition.max_attempts),
-            wait=wait_exponential_jitter(initial=1, max=LONGEST_WAIT.total_seconds()),
+            # Jitter spreads attempts; nothing secret hangs on it.
+            wait=lambda call: job.definition.retry_delay(call.attempt_number, random.random()),  # noqa: S311
             retry=retry_if_exception_type(TransientError),
             sleep=wait,
             before_sleep=announce,
@@ -179,9 +187,12 @@ class Runner:
         self, job: Job, run: Run, lease: Lease, stop: Stop, tally: Tally, report: Callable[[Tally], None]
     ) -> None:
         deadline = time.monotonic() + job.definition.time_limit.total_seconds()
-        end = None if run.trigger is Trigger.MANUAL else job.definition.schedule.stop_of(run.scheduled_at)
+        end = None if run.trigger in _BY_HAND else job.definition.schedule.stop_of(run.scheduled_at)
+        options = run.options
 
         def boundary() -> None:
+            if not options.force and job.definition.opening(now := self._clock()) > now:
+                stop.ask(WindowClosed("the execution window has closed; the run goes on when it opens again"))
             stop.check()
             if time.monotonic() > deadline:
                 raise TimedOut(f"the attempt took longer than {job.definition.timeout}")
@@ -189,10 +200,12 @@ class Runner:
                 raise Cancelled("end_time was reached")
 
         def commit(checkpoint: Checkpoint, tally: Tally, rejects: Sequence[Reject], resolved: Sequence[str]) -> None:
+            if options.dry_run:
+                return
             self._state.checkpoints.commit(
                 lease,
                 run.number,
-                checkpoint,
+                checkpoint if options.moves_watermark else None,
                 counts=tally.counts,
                 stages=tally.stages,
                 rejects=rejects,
@@ -201,14 +214,14 @@ class Runner:
             )
 
         boundary()
-        source = self._parts.source(job.definition)
+        source = self._parts.source(job.definition.bound(options.variables))
         try:
             with self._parts.target(job.definition.kb_name) as target:
                 pipeline = Pipeline(
                     source,
                     target.chunker,
                     target.embedder,
-                    target.knowledge_base,
+                    Rehearsal(target.knowledge_base) if options.dry_run else target.knowledge_base,
                     commit=commit,
                     meaning=job.definition.meaning(),
                     dead_keys=self._state.dead_letters.keys(job.id),
@@ -231,17 +244,23 @@ class Runner:
             if time.monotonic() - saved < 1.0:
                 return
             saved = time.monotonic()
-            self._state.runs.progress(
-                lease,
-                run.number,
-                counts=tally.counts,
-                stages=tally.stages,
-                progress=tally.progress,
-                attempt=attempt,
-                now=self._clock(),
-            )
+            self._save_progress(run, lease, attempt, tally)
 
         return report
+
+    def _save_progress(
+        self, run: Run, lease: Lease, attempt: int, tally: Tally, next_retry_at: datetime | None = None
+    ) -> None:
+        self._state.runs.progress(
+            lease,
+            run.number,
+            counts=tally.counts,
+            stages=tally.stages,
+            progress=tally.progress,
+            attempt=attempt,
+            now=self._clock(),
+            next_retry_at=next_retry_at,
+        )
 
     def _checkpoint(self, job: Job, knowledge_base: KnowledgeBase) -> Checkpoint | None:
         """Return the job's checkpoint if it still applies; if not, say so and start from the beginning."""

@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from syncd.errors import Cancelled, LeaseLost, SyncdError
-from syncd.jobs import JobService
+from syncd.admission import Admission
+from syncd.errors import Cancelled, LeaseLost, SyncdError, WindowClosed
 from syncd.model.run import Lease, Run, RunStatus
 from syncd.runner import Runner, Stop
-from syncd.state import State, is_alive
+from syncd.state import Bounds, State, is_alive
+from syncd.triggers import Triggers
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +42,12 @@ class Worker:
 
     Args:
         state: the queue.
-        jobs: asked for a run in place of one that was cut off.
+        triggers: asked for a run in place of one that was cut off.
+        admission: lets runs begin.
         runner: executes.
         owner: the name under which leases are taken.
         concurrency: how many runs go on at once.
+        bounds: how many of them may use one database or one knowledge base.
         keep_runs: how many finished runs of a job are remembered.
         clock: tells the time, aware and in UTC.
         bound: puts job and run on every line that is logged inside.
@@ -54,18 +57,22 @@ class Worker:
     def __init__(
         self,
         state: State,
-        jobs: JobService,
+        triggers: Triggers,
+        admission: Admission,
         runner: Runner,
         *,
         owner: str,
         concurrency: int,
+        bounds: Bounds = Bounds(),
         keep_runs: int,
         clock: Callable[[], datetime],
         bound: Callable[[str, str], AbstractContextManager[None]],
         finished: Callable[[Run], None],
     ) -> None:
         self._state = state
-        self._jobs = jobs
+        self._triggers = triggers
+        self._admission = admission
+        self._bounds = bounds
         self._runner = runner
         self._owner = owner
         self._keep_runs = keep_runs
@@ -89,13 +96,19 @@ class Worker:
         with self._wake:
             self._wake.notify_all()
 
+    def admit(self) -> None:
+        """Let those runs begin whose time has come, and end those that have expired."""
+        for run in self._admission.review():
+            self._finished(run)
+        self.wake()
+
     def recover(self) -> None:
         """Find runs whose process died, and queue a run in place of each."""
         for run in self._state.leases.recover(self._clock(), is_alive):
             with self._bound(run.job_name, run.id):
                 log.warning("the run was cut off (%s); the next one goes on from its checkpoint", run.error)
                 self._finished(run)
-                self._jobs.recover(run)
+                self._triggers.recover(run)
 
     def stop(self, patience: float = STOP_SECONDS) -> bool:
         """Take no more runs, and end those that go on at their next batch boundary.
@@ -123,7 +136,9 @@ class Worker:
         while not self._stopping.is_set():
             rest = POLL_SECONDS
             try:
-                claimed = self._state.leases.claim(self._owner, self._clock(), self._runner.lease_ttl)
+                claimed = self._state.leases.claim(
+                    self._owner, self._clock(), self._runner.lease_ttl, bounds=self._bounds
+                )
                 if claimed is not None:
                     self._execute(_Going(*claimed))
                     continue
@@ -162,5 +177,7 @@ class Worker:
 
     def _ended(self, run: Run, going: _Going) -> None:
         self._finished(run)
-        if run.status is RunStatus.CANCELED and isinstance(going.stop.error, _Stopped):
-            self._jobs.recover(run)
+        if run.status is RunStatus.CANCELED and isinstance(going.stop.error, _Stopped | WindowClosed):
+            self._triggers.recover(run)
+        # Others may have waited for this one to run.
+        self.admit()

@@ -18,9 +18,9 @@ import httpx
 
 from syncd.cli.configuration import watched
 from syncd.daemon import Daemon
-from syncd.jobs import JobService
 from syncd.model.run import Run
 from syncd.state import State
+from syncd.triggers import Triggers
 from tests.engine import Disturbed, Gate
 from tests.waiting import until
 from tests.world import World, now
@@ -115,7 +115,7 @@ class Serving:
 
     def run(self, job: str = "copy") -> Run:
         """Ask for a run of a job as another process would, and return it as it ended."""
-        number = JobService(self.state, now).trigger(job).number
+        number = Triggers(self.state, now).ask(self.state.jobs.get(job)).number
 
         def ended() -> Run | None:
             run = self.state.runs.get(number)

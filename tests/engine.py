@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from syncd.admission import Admission
 from syncd.config.load import load
 from syncd.config.settings import PartConfig
 from syncd.jobs import JobService
@@ -20,6 +21,7 @@ from syncd.ports import Embedder, KnowledgeBase, Source
 from syncd.runner import Runner, Stop
 from syncd.state import State, owner_id
 from syncd.telemetry import bound
+from syncd.triggers import Triggers, Wish
 from syncd.worker import Worker
 from tests.world import World
 
@@ -94,6 +96,7 @@ class Engine:
     parts: Parts
     plugins: Disturbed
     jobs: JobService
+    triggers: Triggers
     clock: Clock
     pauses: list[float] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
@@ -108,7 +111,7 @@ class Engine:
         settings = load(world.config, {}, plugins.options_for)
         state = State.open(settings.state.get_secret_value())
         parts = Parts(settings, plugins, {"role": "test"})
-        engine = cls(world, state, parts, plugins, JobService(state, clock), clock)
+        engine = cls(world, state, parts, plugins, JobService(state, clock), Triggers(state, clock), clock)
         engine.jobs.reconcile(settings.jobs)
         try:
             yield engine
@@ -129,9 +132,13 @@ class Engine:
 
         return Runner(self.state, self.parts, self.clock, self._reached, lease_ttl=ttl, pause=pause)
 
+    def ask(self, name: str = "copy", options: RunOptions = RunOptions()) -> Run:
+        """Ask for a run."""
+        return self.triggers.ask(self.state.jobs.get(name), Wish(options))
+
     def claim(self, name: str = "copy", options: RunOptions = RunOptions()) -> tuple[Run, Lease]:
         """Ask for a run and take it."""
-        run = self.jobs.trigger(name, options)
+        run = self.ask(name, options)
         claimed = self.state.leases.claim(owner_id(), self.clock(), TTL, run.number)
         assert claimed is not None
         return claimed
@@ -154,7 +161,8 @@ class Engine:
         """Make a worker, not started yet."""
         return Worker(
             self.state,
-            self.jobs,
+            self.triggers,
+            Admission(self.state, self.clock),
             self.runner(ttl),
             owner=owner_id(),
             concurrency=concurrency,

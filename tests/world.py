@@ -25,6 +25,7 @@ from syncd.parts import Parts
 from syncd.plugins import Plugins
 from syncd.runner import LEASE_TTL, Runner, Stop
 from syncd.state import State, is_alive, owner_id
+from syncd.triggers import Triggers, Wish
 
 CONFIG = """
 state: sqlite:///{folder}/state.db
@@ -132,9 +133,8 @@ class World:
         parts = Parts(settings, Plugins(), {"pid": str(os.getpid()), "role": "test"})
         try:
             state.leases.recover(now(), is_alive)
-            jobs = JobService(state, now)
-            jobs.reconcile(settings.jobs)
-            run = jobs.trigger(job, RunOptions(full, limit))
+            JobService(state, now).reconcile(settings.jobs)
+            run = Triggers(state, now).ask(state.jobs.get(job), Wish(RunOptions(full, limit)))
             claimed = state.leases.claim(owner_id(), now(), LEASE_TTL, run.number)
             assert claimed is not None
             return Runner(state, parts, now).execute(*claimed, Stop())

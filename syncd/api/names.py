@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from syncd.errors import NotFound
-from syncd.model.job import NAME_PATTERN, Job
+from syncd.model.fields import NAME_PATTERN
+from syncd.model.job import Job
 from syncd.state import State
 
 _JOB_ID = re.compile(r"job_([1-9][0-9]{0,17})")

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from syncd.model.job import NAME_PATTERN
+from syncd.model.fields import NAME_PATTERN
 
 T = TypeVar("T")
 R = TypeVar("R")

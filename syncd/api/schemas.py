@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from syncd.model.job import Column, Job, JobStatus, Model, Origin
+from syncd.model.fields import Column, Model
+from syncd.model.job import Job, JobStatus, Origin
 from syncd.model.record import Match, MetadataValue
 from syncd.model.run import Checkpoint, Run, RunStatus, Trigger
 from syncd.model.schedule import as_utc

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from semantic_text_splitter import TextSplitter
 
-from syncd.model.job import Model
+from syncd.model.fields import Model
 from syncd.ports import Embedder
 
 _CAUTION = 0.85

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from syncd.cli.ownership import owning_daemon
@@ -21,6 +22,7 @@ from syncd.runner import LEASE_TTL, Runner, Stop
 from syncd.state import State, is_alive, owner_id
 from syncd.telemetry import bound
 from syncd.testing.failpoints import failpoint
+from syncd.triggers import Triggers, Wish
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class Execution:
         self._parts = parts
         self._stop = stop
         self._jobs = JobService(state, now)
+        self._triggers = Triggers(state, now)
         self._owner = owner_id()
 
     def prepare(self, names: Sequence[str]) -> None:
@@ -67,7 +70,7 @@ class Execution:
         if any(self._is_with_daemon(target) for target in dict.fromkeys(job.kb_name for job in configured.values())):
             self._await(configured)
         else:
-            self._jobs.reconcile(self._settings.jobs)
+            self._jobs.reconcile(self._settings.jobs, self._settings.places)
         for name in names:
             self._state.jobs.get(name)
 
@@ -88,7 +91,8 @@ class Execution:
         self._stop.check()
         job = self._state.jobs.get(name)
         self._in_daemon(job.definition.kb_name)
-        run = self._jobs.trigger(name, options)
+        # Whoever asks at a terminal means now.
+        run = self._triggers.ask(job, Wish(replace(options, force=True)))
         try:
             return self._bring_to_end(job, run, progress)
         except InUse:

@@ -10,7 +10,7 @@ from syncd.config.settings import Settings
 from syncd.errors import SyncdError
 from syncd.freshness import rows_behind
 from syncd.model.job import Job, JobStatus, Origin
-from syncd.model.run import Run, RunStatus
+from syncd.model.run import PENDING, Run
 from syncd.parts import Parts
 from syncd.state import State
 
@@ -62,7 +62,7 @@ def standings(settings: Settings, state: State | None, parts: Parts, now: dateti
         if state is None or job.id == NEVER_KEPT:
             return Standing(job, job.status(now, running=False), next_run=_next(job, now))
         live = state.runs.live(job.id)
-        running = live is not None and live.status is not RunStatus.QUEUED
+        running = live is not None and live.status not in PENDING
         checkpoint = state.checkpoints.get(job.id)
         read = checkpoint is not None and checkpoint.watermark.value is not None
         rows, unknown = _behind(state, parts, job)

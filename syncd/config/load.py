@@ -78,7 +78,7 @@ def load(path: Path, environ: Mapping[str, str], options_for: OptionsFor) -> Set
     settings = _settings(report, options_for)
     if settings is None or report.faults:
         raise ConfigError(sorted(report.faults, key=_position))
-    return settings
+    return settings.found_at(jobs.places)
 
 
 def _files(path: Path) -> tuple[Path, list[Path]]:
@@ -109,6 +109,10 @@ class _Mapping:
         if key not in self.nodes and inner.nodes:
             place = next(iter(inner._keys.values()))
             self.put(key, place, inner.node(place))
+
+    @property
+    def places(self) -> dict[str, str]:
+        return {key: str(place) for key, place in self._keys.items()}
 
     def node(self, place: Place) -> Node:
         return Node(place, self.nodes, self._keys)

@@ -12,7 +12,7 @@ from syncd.config.settings import Kind, KnowledgeBaseConfig, PartConfig
 from syncd.config.validation import Report, validated
 from syncd.config.wording import label, quoted
 from syncd.errors import SyncdError
-from syncd.model.job import NAME_PATTERN
+from syncd.model.fields import NAME_PATTERN
 
 OptionsFor = Callable[[Kind, str], type[BaseModel]]
 

@@ -10,7 +10,8 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from syncd.config.parts import DEFAULT_TYPES
 from syncd.config.settings import Kind, Limits, Server, Settings
-from syncd.model.job import NAME_PATTERN, JobDefinition
+from syncd.model.fields import NAME_PATTERN
+from syncd.model.job import JobDefinition
 
 Parts = Mapping[Kind, Mapping[str, type[BaseModel]]]
 Schema = dict[str, Any]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, SecretStr
 
-from syncd.model.job import Duration, JobDefinition, Model, Name
+from syncd.model.fields import Duration, Model, Name
+from syncd.model.job import JobDefinition
 from syncd.model.schedule import parse_duration
 
 Kind = Literal["source", "embedder", "chunker", "knowledge_base"]
@@ -58,6 +59,10 @@ class Limits(Model):
     """The longest time from start_time to end_time, of jobs that give both."""
     max_concurrency: Annotated[int, Field(ge=1, le=256)] = 2
     """How many runs go on at once."""
+    max_concurrency_per_database: Annotated[int, Field(ge=1, le=256)] | None = None
+    """How many of them may read the same database. Default: all."""
+    max_concurrency_per_knowledge_base: Annotated[int, Field(ge=1, le=256)] | None = None
+    """How many of them may fill the same knowledge base. Default: all."""
     keep_runs: Annotated[int, Field(ge=1)] = 1000
     """How many finished runs are remembered for each job."""
 
@@ -93,3 +98,15 @@ class Settings(Model):
     """Where the daemon listens."""
     limits: Limits = Limits()
     """What jobs may ask for, and how much runs at once."""
+    _places: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """The file and line that define each job."""
+        return self._places
+
+    def found_at(self, places: Mapping[str, str]) -> Self:
+        """Return these settings, with the file and line that define each job."""
+        found = self.model_copy()
+        found._places = places
+        return found

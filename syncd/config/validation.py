@@ -14,7 +14,7 @@ from syncd.config.document import Node, Steps
 from syncd.config.secrets import Secrets
 from syncd.config.wording import label, quoted, suggestion
 from syncd.errors import Fault
-from syncd.model.job import NAME_PATTERN
+from syncd.model.fields import NAME_PATTERN
 
 M = TypeVar("M", bound=BaseModel)
 

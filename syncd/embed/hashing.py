@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from syncd.errors import RecordError
-from syncd.model.job import Model
+from syncd.model.fields import Model
 from syncd.ports import Vectors
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from syncd.embed.model_files import MINILM, ModelFolder, model_folder
 from syncd.errors import PermanentError, RecordError, TransientError
-from syncd.model.job import Model
+from syncd.model.fields import Model
 from syncd.ports import Vectors
 
 if TYPE_CHECKING:

@@ -3,74 +3,21 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, model_validator
 
+from syncd.model.fields import Column, Duration, Interval, Model, Moment, Name, Tag, Zone
 from syncd.model.fingerprint import digest
-from syncd.model.schedule import Schedule, as_utc, parse_duration, parse_interval
+from syncd.model.policy import Dependency, ExecutionWindow, RetryStrategy
+from syncd.model.schedule import Schedule, parse_duration, parse_interval
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
-
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-Column = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-
-
-def _checked_interval(text: str) -> str:
-    parse_interval(text)
-    return " ".join(text.upper().split())
-
-
-def _checked_duration(text: str) -> str:
-    parse_duration(text)
-    return " ".join(text.upper().split())
-
-
-def _checked_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"{name!r} is not a time zone: write a name such as UTC or Europe/Berlin") from error
-    return name
-
-
-def _read_moment(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            return datetime.fromisoformat(value.strip())
-        except ValueError as error:
-            raise ValueError(f"{value!r} is not a time: write ISO 8601, such as 2026-01-31T00:00:00") from error
-    return value
-
-
-Interval = Annotated[str, AfterValidator(_checked_interval)]
-Duration = Annotated[str, AfterValidator(_checked_duration)]
-Zone = Annotated[str, AfterValidator(_checked_zone)]
-Moment = Annotated[
-    datetime,
-    BeforeValidator(_read_moment),
-    AfterValidator(as_utc),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
-
-
-class Model(BaseModel):
-    """A frozen value that refuses unknown fields and does not guess types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+FilterValue = str | int | float | bool | list[str | int | float] | None
+"""What a filter compares a column with."""
 
 
 class Operator(StrEnum):
@@ -96,11 +43,20 @@ class Filter(Model):
     """The column to compare."""
     op: Annotated[Operator, Field(strict=False)]
     """How: eq, ne, lt, le, gt, ge, in, not_in, like, is_null or not_null."""
-    value: str | int | float | bool | list[str | int | float] | None = None
+    value: FilterValue = None
     """What to compare with; a list for in and not_in, nothing for is_null and not_null."""
+    variable: Name | None = None
+    """In place of value, the name of a variable: a run that is triggered with it reads only the rows that meet the
+    condition, leaves the others as they are, and does not move the watermark. Other runs pass over the condition."""
 
     @model_validator(mode="after")
     def _value_fits(self) -> Self:
+        if self.variable is not None:
+            if self.op in {Operator.IS_NULL, Operator.NOT_NULL}:
+                raise ValueError(f"{self.op} takes no variable")
+            if self.value is not None:
+                raise ValueError("give either value or variable")
+            return self
         takes_list = self.op in {Operator.IN, Operator.NOT_IN}
         takes_none = self.op in {Operator.IS_NULL, Operator.NOT_NULL}
         if takes_none and self.value is not None:
@@ -110,6 +66,16 @@ class Filter(Model):
         if not takes_none and self.value is None:
             raise ValueError(f"{self.op} needs a value; to look for NULL use is_null")
         return self
+
+    def bound(self, variables: Mapping[str, FilterValue]) -> Filter:
+        """Return the filter with the value that a run's variables give it."""
+        if self.variable is None or self.variable not in variables:
+            return self
+        value = variables[self.variable]
+        takes_list = self.op in {Operator.IN, Operator.NOT_IN}
+        if takes_list and not isinstance(value, list):
+            value = [value] if isinstance(value, str | int | float) else []
+        return self.model_copy(update={"value": value})
 
 
 class Deletes(Model):
@@ -165,8 +131,32 @@ class JobDefinition(Model):
     """The most rows held in memory at once."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """How often a run tries in all when it meets failures that may pass."""
+    retry_strategy: Annotated[RetryStrategy, Field(strict=False)] = RetryStrategy.EXPONENTIAL
+    """How the wait between two attempts grows: exponential, linear, fixed, or custom with retry_delays_secs."""
+    retry_initial_delay_secs: Annotated[float, Field(gt=0, le=86_400)] = 1
+    """The first wait, in seconds; some jitter is added to each."""
+    retry_max_delay_secs: Annotated[float, Field(gt=0, le=86_400)] = 300
+    """The longest wait, in seconds."""
+    retry_delays_secs: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=86_400)], ...], Field(max_length=100, strict=False)
+    ] = ()
+    """The waits of the custom strategy, in seconds, one after the other; the last one is repeated."""
     timeout: Duration = "1 DAY"
     """How long one attempt may take before it stops at a batch boundary."""
+    execution_window: ExecutionWindow | None = None
+    """The hours of the day, in the job's timezone, in which runs may go on. Default: all."""
+    run_ttl_secs: Annotated[int, Field(ge=1)] | None = None
+    """After how many seconds a run that has not begun expires. Default: never."""
+    dedup_window_secs: Annotated[int, Field(ge=1)] | None = None
+    """For how many seconds a request like an earlier one is answered with the earlier run. Default: not at all."""
+    depends_on: Annotated[tuple[Dependency, ...], Field(max_length=50, strict=False)] = ()
+    """The jobs that have to run first; each run waits until all of them have run since the last one."""
+    description: Annotated[str, StringConstraints(max_length=2000)] = ""
+    """What the job is for, for people."""
+    tags: Annotated[Mapping[Tag, Tag], Field(max_length=32)] = {}
+    """Names and values to find the job by."""
+    default_run_metadata: Annotated[Mapping[Tag, Tag], Field(max_length=32)] = {}
+    """Names and values that every run of the job carries."""
     enabled: bool = True
     """Whether the job runs by itself."""
 
@@ -185,6 +175,11 @@ class JobDefinition(Model):
             raise ValueError(f"names starting with syncd_ are reserved, rename {reserved[0]!r} in a view")
         if self.template is not None:
             _check_template(self.template, self.content_columns)
+        if (self.retry_strategy is RetryStrategy.CUSTOM) != bool(self.retry_delays_secs):
+            raise ValueError("retry_delays_secs belongs to retry_strategy custom, which needs it")
+        upstream = [dependency.job for dependency in self.depends_on]
+        if len(set(upstream)) != len(upstream):
+            raise ValueError("depends_on names a job twice")
         return self
 
     @property
@@ -201,6 +196,38 @@ class JobDefinition(Model):
     def time_limit(self) -> timedelta:
         """How long one attempt may take."""
         return parse_duration(self.timeout)
+
+    def retry_delay(self, attempt: int, jitter: float) -> float:
+        """Return how many seconds to wait after an attempt that failed.
+
+        Args:
+            attempt: which one it was, from 1.
+            jitter: from 0 to 1, to spread attempts that failed together; adds at most a tenth.
+        """
+        first = self.retry_initial_delay_secs
+        match self.retry_strategy:
+            case RetryStrategy.EXPONENTIAL:
+                delay = first * 2.0 ** min(attempt - 1, 60)
+            case RetryStrategy.LINEAR:
+                delay = first * attempt
+            case RetryStrategy.FIXED:
+                delay = first
+            case RetryStrategy.CUSTOM:
+                delay = self.retry_delays_secs[min(attempt, len(self.retry_delays_secs)) - 1]
+        return min(delay * (1 + jitter / 10), self.retry_max_delay_secs)
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables that a run may be triggered with."""
+        return frozenset(item.variable for item in self.filters if item.variable is not None)
+
+    def bound(self, variables: Mapping[str, FilterValue]) -> JobDefinition:
+        """Return the definition as a run with these variables sees it."""
+        return self.model_copy(update={"filters": tuple(item.bound(variables) for item in self.filters)})
+
+    def opening(self, now: datetime) -> datetime:
+        """Return when a run may go on: now, or when the execution window opens next."""
+        return now if self.execution_window is None else self.execution_window.opening(now, self.timezone)
 
     def meaning(self) -> str:
         """Return a hash of all that decides which documents the job makes.
@@ -254,6 +281,7 @@ class Job:
         paused: whether someone has stopped its ticks for a while.
         blocked: why its last run could not work until something is changed; None when nothing is wrong.
         ended: when it left its file or passed its end time; None while it lives.
+        created_by, updated_by: the names of the tokens that did; None where none was needed.
     """
 
     id: int
@@ -266,6 +294,19 @@ class Job:
     paused: bool = False
     blocked: str | None = None
     ended: datetime | None = None
+    created_by: str | None = None
+    updated_by: str | None = None
+
+    @property
+    def public_id(self) -> str:
+        """The id that other programs know the job by."""
+        return f"job_{self.id}"
+
+    @property
+    def run_ttl(self) -> timedelta | None:
+        """How long a run may wait before it expires; None for ever."""
+        seconds = self.definition.run_ttl_secs
+        return None if seconds is None else timedelta(seconds=seconds)
 
     @property
     def due(self) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
+from syncd.model.job import FilterValue
 from syncd.model.record import Identity
 from syncd.model.watermark import Watermark
 
@@ -13,7 +15,9 @@ from syncd.model.watermark import Watermark
 class RunStatus(StrEnum):
     """Where a run is in its life; see the state machine in ARCHITECTURE.md."""
 
+    DELAYED = "delayed"
     QUEUED = "queued"
+    WAITING = "waiting"
     RUNNING = "running"
     CANCELING = "canceling"
     COMPLETED = "completed"
@@ -22,6 +26,7 @@ class RunStatus(StrEnum):
     TIMED_OUT = "timed_out"
     CRASHED = "crashed"
     CANCELED = "canceled"
+    EXPIRED = "expired"
     SKIPPED = "skipped"
 
     @property
@@ -30,7 +35,11 @@ class RunStatus(StrEnum):
         return self in LIVE
 
 
-LIVE = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.CANCELING})
+PENDING = frozenset({RunStatus.DELAYED, RunStatus.QUEUED, RunStatus.WAITING})
+"""Not begun: its time has not come, a worker has not, or a job that has to run first has not run."""
+LIVE = PENDING | {RunStatus.RUNNING, RunStatus.CANCELING}
+SUCCESSFUL = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_WARNINGS)
+FAILED = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.CRASHED)
 
 
 class Trigger(StrEnum):
@@ -38,6 +47,7 @@ class Trigger(StrEnum):
 
     SCHEDULE = "schedule"
     MANUAL = "manual"
+    API = "api"
     RECOVERY = "recovery"
 
 
@@ -69,10 +79,70 @@ class RunOptions:
     Args:
         full: read the table from the beginning, whatever the watermark says.
         limit: stop after this many rows.
+        dry_run: read, compare, split and embed, but write and remember nothing.
+        variables: values for the job's filters that name a variable; see `Filter`.
+        force: go on now, whatever the execution window and the job's dependencies say, and if the job is disabled.
+        tags, metadata: names and values that the run carries.
     """
 
     full: bool = False
     limit: int | None = None
+    dry_run: bool = False
+    variables: Mapping[str, FilterValue] = field(default_factory=dict)
+    force: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def plain(self) -> bool:
+        """Whether a run that waits can take the request on, since it does all that is asked for."""
+        return not (self.dry_run or self.variables or self.tags or self.metadata)
+
+    @property
+    def moves_watermark(self) -> bool:
+        """Whether what the run has read counts as read for the runs after it."""
+        return not (self.dry_run or self.variables)
+
+    def widened(self, other: RunOptions) -> RunOptions:
+        """Return the options that do what both of two plain ones ask for."""
+        limit = None if self.limit is None or other.limit is None else max(self.limit, other.limit)
+        return replace(self, full=self.full or other.full, limit=limit, force=self.force or other.force)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Whether a run may begin.
+
+    Args:
+        status: queued when it may; delayed or waiting when it may not yet.
+        reason: what it waits for, None when for a worker only.
+        opens_at: when it opens by itself, None when that is not known.
+    """
+
+    status: RunStatus = RunStatus.QUEUED
+    reason: str | None = None
+    opens_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What asks for a run, apart from its options.
+
+    Args:
+        trigger: who asks.
+        scheduled_at: the tick's time, or the moment that it shall not begin before.
+        gate: what the run waits for, if it may not begin at once.
+        expires_at: the moment at which it is not wanted any more, if it has not begun.
+        digest: of all that was asked for, to find the same request again.
+        created_by: the name of the token.
+    """
+
+    trigger: Trigger
+    scheduled_at: datetime
+    gate: Gate = Gate()
+    expires_at: datetime | None = None
+    digest: str | None = None
+    created_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +153,11 @@ class Run:
         number: grows with every run; the run's public id is `run_` and this number.
         progress: the share of the rows done, 0 to 1, None while the total is unknown.
         stages: seconds spent reading, comparing, splitting, embedding, writing and committing.
+        reason: what it waits for, None when for nothing but a worker.
+        heartbeat_at: when its process was last heard of.
+        next_retry_at: when its next attempt begins, None when none is waited for.
+        expires_at: when it is not wanted any more, if it has not begun.
+        created_by: the name of the token that asked for it.
     """
 
     number: int
@@ -102,6 +177,11 @@ class Run:
     stages: dict[str, float] = field(default_factory=dict)
     watermark: str | None = None
     error: str | None = None
+    reason: str | None = None
+    heartbeat_at: datetime | None = None
+    next_retry_at: datetime | None = None
+    expires_at: datetime | None = None
+    created_by: str | None = None
 
     @property
     def id(self) -> str:

@@ -164,6 +164,8 @@ class OpenTable:
 
     def _bounded(self, query: Query, lower: FilterValue | None, *, keyed: bool = True) -> Query:
         query = query.where(self.source.filter.is_not(None))
+        if self.source.narrowing is not None:
+            query = query.where(self.source.narrowing)
         if keyed and self.nullable_key:
             query = query.where(*(column.is_not(None) for column in self.source.key if column.nullable))
         return query if lower is None else query.where(self.source.filter >= self.bind(lower))

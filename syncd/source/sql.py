@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from pydantic import Field, SecretStr
 
 from syncd.errors import PermanentError, TransientError
-from syncd.model.job import Duration, JobDefinition, Model
+from syncd.model.fields import Duration, Model
+from syncd.model.job import JobDefinition
 from syncd.model.record import Reject, Window
 from syncd.model.run import RunOptions
 from syncd.model.schedule import parse_duration
@@ -53,6 +54,10 @@ class SqlSource:
         self._dialect = kind(parse_duration(options.max_hold))
         self._engine = _engine(self._url, self._dialect, options)
         self._open: OpenTable | None = None
+
+    def check(self) -> None:
+        with self._connect() as connection:
+            self._look_up(connection, None)
 
     def begin(self, watermark: Watermark | None, options: RunOptions) -> Pass:
         with self._connect() as connection:

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from syncd.errors import PermanentError
+from syncd.errors import DefinitionRefused, Fault
 from syncd.model.job import Filter, JobDefinition, Operator
 
 
@@ -22,6 +22,7 @@ class SourceTable:
         key: the columns that identify a row, in order.
         marker: the soft-delete column, None where there is none.
         condition: the job's filters, None where there are none.
+        narrowing: those filters that only this run has, None where there are none.
     """
 
     table: sa.Table
@@ -31,6 +32,7 @@ class SourceTable:
     metadata: tuple[sa.Column[Any], ...]
     marker: sa.Column[Any] | None
     condition: sa.ColumnElement[bool] | None
+    narrowing: sa.ColumnElement[bool] | None = None
 
     @property
     def unique(self) -> bool:
@@ -58,11 +60,11 @@ def reflect(connection: sa.Connection, job: JobDefinition, *, raw: bool) -> Sour
         raw: compare values as they are stored, not by the columns' declared types.
 
     Raises:
-        PermanentError: the table or columns are missing, or no key can be found; all faults at once.
+        DefinitionRefused: the table or columns are missing, or no key can be found; all faults at once.
     """
     _, *schema, name = job.source_table.split(".")
     table = _reflect_table(connection, name, schema[0] if schema else None, raw=raw)
-    faults: list[str] = []
+    faults: list[Fault] = []
 
     def columns(names: Iterable[str], field: str) -> tuple[sa.Column[Any], ...]:
         found = []
@@ -70,9 +72,8 @@ def reflect(connection: sa.Connection, job: JobDefinition, *, raw: bool) -> Sour
             if wanted in table.columns:
                 found.append(table.columns[wanted])
             else:
-                faults.append(
-                    f"{field}: {job.source_table} has no column {wanted!r}{_closest(wanted, table.columns.keys())}"
-                )
+                known = _closest(wanted, table.columns.keys())
+                faults.append(Fault(field, f"{job.source_table} has no column {wanted!r}{known}"))
         return tuple(found)
 
     key = columns(job.key_columns, "key_columns") if job.key_columns else tuple(table.primary_key.columns)
@@ -80,14 +81,19 @@ def reflect(connection: sa.Connection, job: JobDefinition, *, raw: bool) -> Sour
     content = columns(job.content_columns, "content_columns")
     metadata = columns(job.metadata_columns, "metadata_columns")
     marker = columns([job.deletes.column], "deletes.column") if job.deletes.column else ()
-    conditions = [_condition(item, found[0]) for item in job.filters if (found := columns([item.column], "filters"))]
+    filters = [(item, found[0]) for item in job.filters if (found := columns([item.column], "filters"))]
+    lasting = [_condition(item, column) for item, column in filters if item.variable is None]
+    narrowing = [_condition(item, column) for item, column in filters if item.variable and item.value is not None]
     if not key and not job.key_columns:
         faults.append(
-            f"{job.source_table} has no primary key: set key_columns to columns that identify a row, "
-            f"out of {', '.join(table.columns.keys())}"
+            Fault(
+                "key_columns",
+                f"{job.source_table} has no primary key: set key_columns to columns that identify a row, "
+                f"out of {', '.join(table.columns.keys())}",
+            )
         )
     if faults:
-        raise PermanentError("; ".join(faults))
+        raise DefinitionRefused(faults)
     return SourceTable(
         table=table,
         key=key,
@@ -95,7 +101,8 @@ def reflect(connection: sa.Connection, job: JobDefinition, *, raw: bool) -> Sour
         content=content,
         metadata=metadata,
         marker=marker[0] if marker else None,
-        condition=sa.and_(*conditions) if conditions else None,
+        condition=sa.and_(*lasting) if lasting else None,
+        narrowing=sa.and_(*narrowing) if narrowing else None,
     )
 
 
@@ -114,9 +121,8 @@ def _reflect_table(connection: sa.Connection, name: str, schema: str | None, *, 
     except sa.exc.NoSuchTableError as error:
         inspector = sa.inspect(connection)
         known = [*inspector.get_table_names(schema), *inspector.get_view_names(schema)]
-        raise PermanentError(
-            f"there is no table {name!r}{_closest(name, known)}", f"the tables are: {_some(known)}"
-        ) from error
+        missing = Fault("source_table", f"there is no table {name!r}{_closest(name, known)}", "INVALID_TABLE")
+        raise DefinitionRefused([missing], f"the tables are: {_some(known)}") from error
 
 
 def _condition(item: Filter, column: sa.Column[Any]) -> sa.ColumnElement[bool]:

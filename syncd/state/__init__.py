@@ -8,12 +8,14 @@ from syncd.state.checkpoints import Checkpoints
 from syncd.state.database import Database
 from syncd.state.dead_letters import DeadLetters
 from syncd.state.events import Event, Events
-from syncd.state.jobs import Jobs
-from syncd.state.leases import Leases
+from syncd.state.jobs import Jobs, JobVersion
+from syncd.state.leases import Bounds, Leases
 from syncd.state.owner import is_alive, owner_id
+from syncd.state.queue import Queue
+from syncd.state.run_lines import RunLine, RunLines
 from syncd.state.runs import Runs
 
-__all__ = ["Event", "State", "is_alive", "owner_id"]
+__all__ = ["Bounds", "Event", "JobVersion", "RunLine", "State", "is_alive", "owner_id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,9 @@ class State:
     """The whole state, safe to share between threads."""
 
     jobs: Jobs
+    queue: Queue
     runs: Runs
+    run_lines: RunLines
     leases: Leases
     checkpoints: Checkpoints
     dead_letters: DeadLetters
@@ -42,7 +46,9 @@ class State:
         database = Database.open(url)
         return cls(
             jobs=Jobs(database),
+            queue=Queue(database),
             runs=Runs(database),
+            run_lines=RunLines(database),
             leases=Leases(database),
             checkpoints=Checkpoints(database),
             dead_letters=DeadLetters(database),

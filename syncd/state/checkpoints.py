@@ -42,7 +42,7 @@ class Checkpoints:
         self,
         lease: Lease,
         run_number: int,
-        checkpoint: Checkpoint,
+        checkpoint: Checkpoint | None,
         *,
         counts: Counts,
         stages: Mapping[str, float],
@@ -58,7 +58,7 @@ class Checkpoints:
         Args:
             lease: the proof that the job is the caller's.
             run_number: the run that did the work.
-            checkpoint: where the source stands now.
+            checkpoint: where the source stands now; None when that stays as it is.
             counts: what the run has done so far.
             stages: seconds it has spent in each stage so far.
             rejects: the rows that could not be synced since the last commit: they become dead letters.
@@ -68,7 +68,22 @@ class Checkpoints:
         Raises:
             LeaseLost: the job is not the caller's any more; nothing was saved.
         """
-        watermark = None if checkpoint.watermark.value is None else str(checkpoint.watermark)
+
+        def work(connection: sa.Connection) -> None:
+            fencing.prove(connection, lease)
+            change: dict[str, object] = {"updated_at": now}
+            if checkpoint is not None:
+                known = checkpoint.watermark.value is not None
+                change["watermark"] = str(checkpoint.watermark) if known else None
+                self._save(connection, lease.job_id, checkpoint, now)
+            update_held(connection, lease, run_number, counts, stages, **change)
+            failed = {reject.key for reject in rejects}
+            dead_letters.discard(connection, lease.job_id, [key for key in resolved if key not in failed])
+            dead_letters.bury(self._database, connection, lease.job_id, rejects, now)
+
+        self._database.write(work)
+
+    def _save(self, connection: sa.Connection, job_id: int, checkpoint: Checkpoint, now: datetime) -> None:
         values = {
             "watermark": checkpoint.watermark.dump(),
             "meaning": checkpoint.meaning,
@@ -78,17 +93,8 @@ class Checkpoints:
             "read_at": checkpoint.read_at,
             "saved_at": now,
         }
-        insert = self._database.upsert(checkpoints).values(job_id=lease.job_id, **values)
-
-        def work(connection: sa.Connection) -> None:
-            fencing.prove(connection, lease)
-            update_held(connection, lease, run_number, counts, stages, watermark=watermark, updated_at=now)
-            connection.execute(insert.on_conflict_do_update(index_elements=["job_id"], set_=values))
-            failed = {reject.key for reject in rejects}
-            dead_letters.discard(connection, lease.job_id, [key for key in resolved if key not in failed])
-            dead_letters.bury(self._database, connection, lease.job_id, rejects, now)
-
-        self._database.write(work)
+        insert = self._database.upsert(checkpoints).values(job_id=job_id, **values)
+        connection.execute(insert.on_conflict_do_update(index_elements=["job_id"], set_=values))
 
     def reset(self, job_id: int, meaning: str, identity: Identity, reason: str, now: datetime) -> None:
         """Put an empty checkpoint in the job's place, so that its table is read from the beginning (invariant 2).

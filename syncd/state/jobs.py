@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import builtins
 import difflib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -13,11 +16,25 @@ from syncd.errors import Conflict, NotFound, Unavailable
 from syncd.model.job import Job, JobDefinition, Origin
 from syncd.state.database import Database
 from syncd.state.events import append
-from syncd.state.schema import job_versions, jobs, leases
+from syncd.state.schema import checkpoints, dead_letters, job_versions, jobs, leases
+
+_KEPT = jobs.c.deleted.is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class JobVersion:
+    """A job's definition as it was from a moment on, until the next version."""
+
+    job_id: int
+    version: int
+    definition: JobDefinition
+    origin: Origin
+    created_at: datetime
+    created_by: str | None
 
 
 class Jobs:
-    """The jobs of a state; none is ever deleted, and every version of a definition is kept."""
+    """The jobs of a state; every version of a definition is kept, and no number is used twice."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,15 +47,22 @@ class Jobs:
         """
 
         def work(connection: sa.Connection) -> Job:
-            row = connection.execute(sa.select(jobs).where(jobs.c.name == name)).one_or_none()
+            row = connection.execute(sa.select(jobs).where(jobs.c.name == name, _KEPT)).one_or_none()
             if row is not None:
                 return _job(row)
-            names = connection.scalars(sa.select(jobs.c.name).order_by(jobs.c.name)).all()
+            names = connection.scalars(sa.select(jobs.c.name).where(_KEPT).order_by(jobs.c.name)).all()
             close = difflib.get_close_matches(name, names, cutoff=0.5)
             hint = f"did you mean {' or '.join(close)}?" if close else "`syncd jobs` lists the jobs"
             raise NotFound(f"there is no job {name!r}", hint)
 
         return self._database.read(work)
+
+    def find(self, name: str) -> Job | None:
+        """Return the job of that name, ended or not, or None."""
+        try:
+            return self.get(name)
+        except NotFound:
+            return None
 
     def by_id(self, job_id: int) -> Job:
         """Return the job of that number.
@@ -48,26 +72,103 @@ class Jobs:
         """
         return self._database.read(lambda connection: _job(_row(connection, job_id)))
 
-    def put(self, name: str, definition: JobDefinition, origin: Origin, now: datetime) -> Job:
+    def put(
+        self,
+        name: str,
+        definition: JobDefinition,
+        origin: Origin,
+        now: datetime,
+        *,
+        by: str | None = None,
+        new: bool = False,
+    ) -> Job:
         """Make the job of that name be defined like this, and alive.
 
         A definition that differs becomes a new version and clears a block; an equal one changes nothing. A job that
         had ended lives again, and may then change its origin.
 
+        Args:
+            by: the name of the token that asks.
+            new: refuse when a job of that name lives.
+
         Raises:
-            Conflict: a living job of that name is defined elsewhere.
+            Conflict: a living job of that name is defined elsewhere, or there is one at all and it has to be new.
         """
 
         def work(connection: sa.Connection) -> Job:
-            job_id = self._insert(connection, name, definition, origin, now)
+            job_id = self._insert(connection, name, definition, origin, now, by)
             if job_id is not None:
                 connection.execute(sa.insert(leases).values(job_id=job_id, token=0))
                 append(connection, job_id, "job_created", f"from {origin}", now)
                 return _keep_version(connection, _job(_row(connection, job_id)))
-            job = _job(connection.execute(sa.select(jobs).where(jobs.c.name == name).with_for_update()).one())
-            return self._redefine(connection, job, definition, origin, now)
+            named = sa.select(jobs).where(jobs.c.name == name, _KEPT)
+            job = _job(connection.execute(named.with_for_update()).one())
+            if job.ended is None and (new or job.origin is not origin):
+                raise Conflict(
+                    f"the job {job.name!r} already exists, defined by {_place(job.origin)}",
+                    "choose another name, or end that job first",
+                )
+            return self._redefine(connection, job, definition, origin, now, by)
 
         return self._database.write(work)
+
+    def revise(
+        self,
+        job_id: int,
+        change: Callable[[JobDefinition], JobDefinition],
+        now: datetime,
+        *,
+        by: str | None = None,
+        version: int | None = None,
+    ) -> Job:
+        """Change a job's definition; what differs becomes a new version.
+
+        Args:
+            change: makes the new definition out of the one that holds now.
+            by: the name of the token that asks.
+            version: the version that the change was made for; None for whichever it is.
+
+        Raises:
+            NotFound: there is no such job.
+            Conflict: the job has another version by now.
+        """
+
+        def work(connection: sa.Connection) -> Job:
+            job = _job(_row(connection, job_id, lock=True))
+            if version is not None and version != job.version:
+                raise Conflict(
+                    f"the job {job.name!r} was changed meanwhile: it has version {job.version}, not {version}",
+                    "read it again, and change what it is now",
+                )
+            return self._redefine(connection, job, change(job.definition), job.origin, now, by)
+
+        return self._database.write(work)
+
+    def delete(self, job_id: int, now: datetime) -> None:
+        """Forget the job and free its name; its runs stay in the history. Raises NotFound."""
+
+        def work(connection: sa.Connection) -> None:
+            job = _job(_row(connection, job_id, lock=True))
+            change = {"ended": job.ended or now, "deleted": now, "updated_at": now}
+            connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**change))
+            append(connection, job_id, "job_deleted", "", now)
+            connection.execute(sa.delete(checkpoints).where(checkpoints.c.job_id == job_id))
+            connection.execute(sa.delete(dead_letters).where(dead_letters.c.job_id == job_id))
+
+        self._database.write(work)
+
+    def versions(self, job_id: int, limit: int = 50, before: int | None = None) -> builtins.list[JobVersion]:
+        """Return the versions of a job's definition, newest first.
+
+        Args:
+            limit: how many at most.
+            before: only older ones than this.
+        """
+        query = sa.select(job_versions).where(job_versions.c.job_id == job_id)
+        if before is not None:
+            query = query.where(job_versions.c.version < before)
+        query = query.order_by(job_versions.c.version.desc()).limit(limit)
+        return self._database.read(lambda connection: [_version(row) for row in connection.execute(query)])
 
     def end(self, job_id: int, now: datetime) -> Job:
         """Let the job have no more ticks, for good unless it is put again. Raises NotFound."""
@@ -91,15 +192,21 @@ class Jobs:
 
     def list(self, include_ended: bool = False) -> builtins.list[Job]:
         """Return the jobs in the order of their names."""
-        query = sa.select(jobs).order_by(jobs.c.name)
+        query = sa.select(jobs).where(_KEPT).order_by(jobs.c.name)
         if not include_ended:
             query = query.where(jobs.c.ended.is_(None))
         return self._database.read(lambda connection: [_job(row) for row in connection.execute(query)])
 
     def _insert(
-        self, connection: sa.Connection, name: str, definition: JobDefinition, origin: Origin, now: datetime
+        self,
+        connection: sa.Connection,
+        name: str,
+        definition: JobDefinition,
+        origin: Origin,
+        now: datetime,
+        by: str | None,
     ) -> int | None:
-        if connection.scalar(sa.select(jobs.c.id).where(jobs.c.name == name)) is not None:
+        if connection.scalar(sa.select(jobs.c.id).where(jobs.c.name == name, _KEPT)) is not None:
             return None
         statement = self._database.upsert(jobs).values(
             name=name,
@@ -108,19 +215,22 @@ class Jobs:
             version=1,
             paused=False,
             created_at=now,
+            created_by=by,
             updated_at=now,
+            updated_by=by,
         )
         # Another process may add the same job between the look and the insertion.
         return connection.scalars(statement.on_conflict_do_nothing().returning(jobs.c.id)).one_or_none()
 
     def _redefine(
-        self, connection: sa.Connection, job: Job, definition: JobDefinition, origin: Origin, now: datetime
+        self,
+        connection: sa.Connection,
+        job: Job,
+        definition: JobDefinition,
+        origin: Origin,
+        now: datetime,
+        by: str | None,
     ) -> Job:
-        if job.ended is None and job.origin is not origin:
-            raise Conflict(
-                f"the job {job.name!r} already exists, defined by {_place(job.origin)}",
-                "choose another name, or end that job first",
-            )
         changes: dict[str, object] = {}
         if job.ended is not None:
             changes |= {"ended": None, "blocked": None, "origin": origin}
@@ -131,7 +241,7 @@ class Jobs:
             append(connection, job.id, "job_changed", f"version {version}", now)
         if not changes:
             return job
-        connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(updated_at=now, **changes))
+        connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(updated_at=now, updated_by=by, **changes))
         changed = _job(_row(connection, job.id))
         return changed if changed.version == job.version else _keep_version(connection, changed)
 
@@ -156,31 +266,46 @@ def _keep_version(connection: sa.Connection, job: Job) -> Job:
             definition=job.definition.model_dump_json(),
             origin=job.origin,
             created_at=job.updated_at,
+            created_by=job.updated_by,
         )
     )
     return job
 
 
+def _version(row: sa.Row[tuple[object, ...]]) -> JobVersion:
+    return JobVersion(
+        job_id=row.job_id,
+        version=row.version,
+        definition=_definition(row.definition, f"version {row.version}"),
+        origin=Origin(row.origin),
+        created_at=row.created_at,
+        created_by=row.created_by,
+    )
+
+
 def _row(connection: sa.Connection, job_id: int, *, lock: bool = False) -> sa.Row[tuple[object, ...]]:
-    query = sa.select(jobs).where(jobs.c.id == job_id)
+    query = sa.select(jobs).where(jobs.c.id == job_id, _KEPT)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise NotFound(f"there is no job number {job_id}")
     return row
 
 
-def _job(row: sa.Row[tuple[object, ...]]) -> Job:
+def _definition(text: str, name: str) -> JobDefinition:
     try:
-        definition = JobDefinition.model_validate_json(row.definition)
+        return JobDefinition.model_validate_json(text)
     except ValidationError as error:
         raise Unavailable(
-            f"this program cannot read the definition of the job {row.name!r} in the state",
+            f"this program cannot read the definition of the job {name!r} in the state",
             "use the version of syncd that wrote it",
         ) from error
+
+
+def _job(row: sa.Row[tuple[object, ...]]) -> Job:
     return Job(
         id=row.id,
         name=row.name,
-        definition=definition,
+        definition=_definition(row.definition, row.name),
         origin=Origin(row.origin),
         version=row.version,
         created_at=row.created_at,
@@ -188,7 +313,15 @@ def _job(row: sa.Row[tuple[object, ...]]) -> Job:
         paused=row.paused,
         blocked=row.blocked,
         ended=row.ended,
+        created_by=row.created_by,
+        updated_by=row.updated_by,
     )
+
+
+def ends_of(definition: str) -> tuple[str, str]:
+    """Return the database and the knowledge base of a definition as it is stored."""
+    fields = json.loads(definition)
+    return fields["source_table"].split(".")[0], fields["kb_name"]
 
 
 def _place(origin: Origin) -> str:

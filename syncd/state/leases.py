@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -10,8 +12,17 @@ import sqlalchemy as sa
 from syncd.model.run import Lease, Run, RunStatus
 from syncd.state import fencing
 from syncd.state.database import Database
+from syncd.state.jobs import ends_of
 from syncd.state.run_rows import ACTIVE, crash, find
 from syncd.state.schema import jobs, leases, runs
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many runs may go on at once that read one database, or fill one knowledge base; None for any number."""
+
+    per_database: int | None = None
+    per_knowledge_base: int | None = None
 
 
 class Leases:
@@ -21,7 +32,12 @@ class Leases:
         self._database = database
 
     def claim(
-        self, owner: str, now: datetime, ttl: timedelta, run_number: int | None = None
+        self,
+        owner: str,
+        now: datetime,
+        ttl: timedelta,
+        run_number: int | None = None,
+        bounds: Bounds = Bounds(),
     ) -> tuple[Run, Lease] | None:
         """Take the oldest queued run that is due and whose job nobody runs, and start it.
 
@@ -32,6 +48,7 @@ class Leases:
             now: the moment to judge by.
             ttl: how long the lease lasts without `renew`.
             run_number: take this run or none.
+            bounds: how many runs may go on at once.
 
         Returns:
             The run and its lease, or None when there is nothing to take.
@@ -39,7 +56,8 @@ class Leases:
 
         def work(connection: sa.Connection) -> tuple[Run, Lease] | None:
             # A candidate can be gone by the time its lease is locked; looking again sees that.
-            while (candidate := _candidate(connection, now, run_number)) is not None:
+            full = _full(connection, bounds)
+            while (candidate := _candidate(connection, now, run_number, full)) is not None:
                 number, job_id = candidate
                 if _start(connection, number, job_id, now):
                     token = connection.scalars(
@@ -99,13 +117,34 @@ class Leases:
         return crashed
 
 
-def _candidate(connection: sa.Connection, now: datetime, run_number: int | None) -> tuple[int, int] | None:
+def _full(connection: sa.Connection, bounds: Bounds) -> Collection[int]:
+    """Return the jobs that may not begin, because their database or knowledge base has as many runs as it may."""
+    if bounds == Bounds():
+        return ()
+    going = jobs.c.id.in_(sa.select(runs.c.job_id).where(runs.c.status.in_(ACTIVE)))
+    pending = jobs.c.id.in_(sa.select(runs.c.job_id).where(runs.c.status == RunStatus.QUEUED))
+    busy = [ends_of(row.definition) for row in connection.execute(sa.select(jobs.c.definition).where(going))]
+    databases, knowledge_bases = Counter(ends[0] for ends in busy), Counter(ends[1] for ends in busy)
+
+    def is_full(database: str, knowledge_base: str) -> bool:
+        return (bounds.per_database is not None and databases[database] >= bounds.per_database) or (
+            bounds.per_knowledge_base is not None and knowledge_bases[knowledge_base] >= bounds.per_knowledge_base
+        )
+
+    rows = connection.execute(sa.select(jobs.c.id, jobs.c.definition).where(pending)).all()
+    return [row.id for row in rows if is_full(*ends_of(row.definition))]
+
+
+def _candidate(
+    connection: sa.Connection, now: datetime, run_number: int | None, full: Collection[int]
+) -> tuple[int, int] | None:
     query = (
         sa.select(runs.c.number, runs.c.job_id)
         .join(leases, leases.c.job_id == runs.c.job_id)
         .where(
             runs.c.status == RunStatus.QUEUED,
             runs.c.scheduled_at <= now,
+            runs.c.job_id.not_in(full),
             sa.or_(leases.c.owner.is_(None), leases.c.expires_at <= now),
         )
         .order_by(runs.c.number)

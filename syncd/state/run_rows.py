@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from syncd.errors import NotFound
 from syncd.model.job import Job
-from syncd.model.run import Counts, Lease, Run, RunOptions, RunStatus, Trigger
+from syncd.model.run import LIVE, PENDING, Counts, Lease, Request, Run, RunOptions, RunStatus, Trigger
 from syncd.state import fencing
 from syncd.state.schema import jobs, runs
 
@@ -38,26 +39,29 @@ def all_runs(
 def add(
     connection: sa.Connection,
     job: Job,
-    trigger: Trigger,
-    *,
-    scheduled_at: datetime,
-    now: datetime,
+    request: Request,
     options: RunOptions,
+    now: datetime,
+    *,
     skipped: str | None = None,
 ) -> Run:
-    """Add a queued run, or a skipped one with the reason why."""
+    """Add a run that has not begun, or a skipped one with the reason why."""
     number = connection.scalars(
         sa.insert(runs)
         .values(
             job_id=job.id,
             job_version=job.version,
-            status=RunStatus.QUEUED if skipped is None else RunStatus.SKIPPED,
-            trigger=trigger,
-            full=options.full,
-            row_limit=options.limit,
+            status=request.gate.status if skipped is None else RunStatus.SKIPPED,
+            reason=request.gate.reason if skipped is None else None,
+            trigger=request.trigger,
+            options=asdict(options),
+            plain=options.plain,
+            digest=request.digest,
             attempt=0,
             created_at=now,
-            scheduled_at=scheduled_at,
+            created_by=request.created_by,
+            scheduled_at=request.scheduled_at,
+            expires_at=request.expires_at,
             updated_at=now,
             finished_at=None if skipped is None else now,
             counts=Counts().as_dict(),
@@ -67,6 +71,44 @@ def add(
         .returning(runs.c.number)
     ).one()
     return find(connection, number)
+
+
+def enqueued(connection: sa.Connection, job: Job, request: Request, now: datetime, options: RunOptions) -> Run:
+    """Return the run that answers a request; see `Runs.enqueue`."""
+    waiting, going = live_runs(connection, job.id)
+    scheduled = request.trigger is Trigger.SCHEDULE
+    if waiting is not None and options.plain and not scheduled:
+        return _widen(connection, waiting, request, now, options)
+    reason = None
+    if scheduled:
+        for run in (going, waiting):
+            if run is not None and (run.trigger, run.scheduled_at) == (request.trigger, request.scheduled_at):
+                return run
+            if run is not None and reason is None:
+                reason = f"{run.id} was still {run.status}"
+    return add(connection, job, request, options, now, skipped=reason)
+
+
+def live_runs(connection: sa.Connection, job_id: int) -> tuple[Run | None, Run | None]:
+    """Return the job's plain run that is pending, and the one that is going on."""
+    found = all_runs(connection, runs.c.job_id == job_id, runs.c.status.in_(LIVE))
+    waiting = next((run for run in found if run.status in PENDING and run.options.plain), None)
+    going = next((run for run in found if run.status in ACTIVE), None)
+    return waiting, going
+
+
+def _widen(connection: sa.Connection, waiting: Run, request: Request, now: datetime, options: RunOptions) -> Run:
+    ends = (waiting.expires_at, request.expires_at)
+    change: dict[str, object] = {
+        "options": asdict(waiting.options.widened(options)),
+        "scheduled_at": min(waiting.scheduled_at, request.scheduled_at),
+        "expires_at": None if ends[0] is None or ends[1] is None else max(ends[0], ends[1]),
+        "updated_at": now,
+    }
+    if request.gate.status is RunStatus.QUEUED:
+        change |= {"status": RunStatus.QUEUED, "reason": None}
+    connection.execute(sa.update(runs).where(runs.c.number == waiting.number).values(change))
+    return find(connection, waiting.number)
 
 
 def update_held(
@@ -112,7 +154,7 @@ def _run(row: sa.Row[tuple[object, ...]]) -> Run:
         trigger=Trigger(row.trigger),
         created_at=row.created_at,
         scheduled_at=row.scheduled_at,
-        options=RunOptions(full=row.full, limit=row.row_limit),
+        options=RunOptions(**row.options),
         attempt=row.attempt,
         started_at=row.started_at,
         finished_at=row.finished_at,
@@ -121,4 +163,9 @@ def _run(row: sa.Row[tuple[object, ...]]) -> Run:
         stages=row.stages,
         watermark=row.watermark,
         error=row.error,
+        reason=row.reason,
+        heartbeat_at=row.updated_at if row.status in ACTIVE else None,
+        next_retry_at=row.next_retry_at,
+        expires_at=row.expires_at,
+        created_by=row.created_by,
     )

@@ -1,64 +1,26 @@
-"""Runs: a queue at one end, a history at the other."""
+"""Runs: what goes on, and what has been."""
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from syncd.errors import Conflict
-from syncd.model.job import Job
-from syncd.model.run import LIVE, Counts, Lease, Run, RunOptions, RunStatus, Trigger
+from syncd.model.run import LIVE, SUCCESSFUL, Counts, Lease, Run, RunStatus, Trigger
 from syncd.state import fencing
 from syncd.state.database import Database
-from syncd.state.run_rows import ACTIVE, add, all_runs, find, update_held
-from syncd.state.schema import runs
-
-SUCCESSFUL = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_WARNINGS)
+from syncd.state.run_rows import all_runs, find, live_runs, update_held
+from syncd.state.schema import run_lines, runs
 
 
 class Runs:
-    """The runs of all jobs; a job has at most one that is queued and one that is going on."""
+    """The runs of all jobs; a job has at most one plain one that is pending and one that is going on."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def enqueue(
-        self, job: Job, trigger: Trigger, scheduled_at: datetime, now: datetime, options: RunOptions = RunOptions()
-    ) -> Run:
-        """Ask for a run of the job, and return the run that answers.
-
-        A tick that finds another run queued or going on becomes a skipped run; the same tick told twice stays one.
-        Any other request waits as one queued run, which takes on the wider of all options asked for.
-
-        Args:
-            job: the job to run.
-            trigger: who asks.
-            scheduled_at: the tick's time, or now; the run is not claimed before.
-            now: when it is asked for.
-            options: how the run differs from the job's habit.
-
-        Raises:
-            NotFound: the state does not hold the job.
-        """
-
-        def work(connection: sa.Connection) -> Run:
-            fencing.lock(connection, job.id)
-            waiting, going = _live(connection, job.id)
-            if trigger is not Trigger.SCHEDULE and waiting is not None:
-                return _widen(connection, waiting, scheduled_at, now, options)
-            reason = None
-            if trigger is Trigger.SCHEDULE:
-                for run in (going, waiting):
-                    if run is not None and (run.trigger, run.scheduled_at) == (trigger, scheduled_at):
-                        return run
-                    if run is not None and reason is None:
-                        reason = f"{run.id} was still {run.status}"
-            return add(connection, job, trigger, scheduled_at=scheduled_at, now=now, options=options, skipped=reason)
-
-        return self._database.write(work)
 
     def get(self, number: int) -> Run:
         """Return the run of that number.
@@ -69,9 +31,15 @@ class Runs:
         return self._database.read(lambda connection: find(connection, number))
 
     def live(self, job_id: int) -> Run | None:
-        """Return the job's run that is going on, else the one that is queued, else None."""
-        waiting, going = self._database.read(lambda connection: _live(connection, job_id))
+        """Return the job's run that is going on, else the plain one that is pending, else None."""
+        waiting, going = self._database.read(lambda connection: live_runs(connection, job_id))
         return going or waiting
+
+    def unfinished(self, job_id: int) -> builtins.list[Run]:
+        """Return the job's runs that have not ended, oldest first."""
+        return self._database.read(
+            lambda connection: all_runs(connection, runs.c.job_id == job_id, runs.c.status.in_(LIVE))
+        )
 
     def last_scheduled(self, job_id: int, now: datetime) -> datetime | None:
         """Return the newest tick up to now that became a run of any status, None when there was none.
@@ -92,6 +60,25 @@ class Runs:
         """Return the run that was completed last, with or without warnings."""
         return self._newest(job_id, runs.c.status.in_(SUCCESSFUL))
 
+    def newest_start(self, job_id: int) -> datetime | None:
+        """Return when the job last began a run, None when it never did."""
+        query = sa.select(sa.func.max(runs.c.started_at)).where(runs.c.job_id == job_id)
+        newest: datetime | None = self._database.read(lambda connection: connection.scalar(query))
+        return newest
+
+    def ended_since(self, job_id: int, statuses: Collection[RunStatus], since: datetime | None) -> bool:
+        """Tell whether a run of the job has ended like this since then."""
+        query = sa.select(runs.c.number).where(runs.c.job_id == job_id, runs.c.status.in_(statuses)).limit(1)
+        if since is not None:
+            query = query.where(runs.c.finished_at > since)
+        return self._database.read(lambda connection: connection.scalar(query)) is not None
+
+    def ended_in(self, job_id: int, since: datetime) -> builtins.list[Run]:
+        """Return the runs of a job that have ended since then, oldest first."""
+        return self._database.read(
+            lambda connection: all_runs(connection, runs.c.job_id == job_id, runs.c.finished_at >= since)
+        )
+
     def request_cancel(self, number: int, now: datetime) -> Run:
         """Cancel a run that is queued; ask one that is going on to stop at its next batch boundary.
 
@@ -104,7 +91,7 @@ class Runs:
             fencing.lock(connection, find(connection, number).job_id)
             run = find(connection, number)
             match run.status:
-                case RunStatus.QUEUED:
+                case RunStatus.QUEUED | RunStatus.DELAYED | RunStatus.WAITING:
                     change = {"status": RunStatus.CANCELED, "finished_at": now}
                 case RunStatus.RUNNING | RunStatus.CANCELING:
                     change = {"status": RunStatus.CANCELING}
@@ -125,6 +112,7 @@ class Runs:
         progress: float | None,
         attempt: int,
         now: datetime,
+        next_retry_at: datetime | None = None,
     ) -> None:
         """Save how far a run has come.
 
@@ -135,6 +123,7 @@ class Runs:
             stages: seconds spent in each stage so far.
             progress: the share of the rows done, 0 to 1, None while unknown.
             attempt: which attempt this is, from 1.
+            next_retry_at: when the next attempt begins, if this one has failed.
             now: when this is known.
 
         Raises:
@@ -143,7 +132,7 @@ class Runs:
 
         def work(connection: sa.Connection) -> None:
             fencing.prove(connection, lease)
-            change = {"progress": progress, "attempt": attempt, "updated_at": now}
+            change = {"progress": progress, "attempt": attempt, "next_retry_at": next_retry_at, "updated_at": now}
             update_held(connection, lease, run_number, counts, stages, **change)
 
         self._database.write(work)
@@ -181,6 +170,7 @@ class Runs:
         def work(connection: sa.Connection) -> Run:
             fencing.prove(connection, lease)
             change = {"status": status, "watermark": watermark, "error": error, "finished_at": now, "updated_at": now}
+            change["next_retry_at"] = None
             update_held(connection, lease, run_number, counts, stages, **change)
             fencing.release(connection, lease.job_id)
             return find(connection, run_number)
@@ -204,9 +194,10 @@ class Runs:
                 .limit(keep)
             )
             spared = {number for query in (newest_tick, success, kept) for number in connection.scalars(query)}
-            return connection.execute(
-                sa.delete(runs).where(runs.c.job_id == job_id, runs.c.status.not_in(LIVE), runs.c.number.not_in(spared))
-            ).rowcount
+            old = (runs.c.job_id == job_id, runs.c.status.not_in(LIVE), runs.c.number.not_in(spared))
+            lines = run_lines.c.run_number.in_(sa.select(runs.c.number).where(*old))
+            connection.execute(sa.delete(run_lines).where(lines))
+            return connection.execute(sa.delete(runs).where(*old)).rowcount
 
         return self._database.write(work)
 
@@ -217,6 +208,10 @@ class Runs:
         trigger: Trigger | None = None,
         limit: int = 50,
         before: int | None = None,
+        *,
+        jobs: Collection[int] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> builtins.list[Run]:
         """Return runs, newest first.
 
@@ -226,11 +221,19 @@ class Runs:
             trigger: only those started like this.
             limit: how many at most.
             before: only those with a smaller number: the last of the page before.
+            jobs: only of these jobs.
+            since, until: only those asked for in this time.
         """
         wanted = {runs.c.job_id: job_id, runs.c.status: status, runs.c.trigger: trigger}
         conditions = [column == value for column, value in wanted.items() if value is not None]
         if before is not None:
             conditions.append(runs.c.number < before)
+        if jobs is not None:
+            conditions.append(runs.c.job_id.in_(jobs))
+        if since is not None:
+            conditions.append(runs.c.created_at >= since)
+        if until is not None:
+            conditions.append(runs.c.created_at < until)
         return self._database.read(
             lambda connection: all_runs(connection, *conditions, order=runs.c.number.desc(), limit=limit)
         )
@@ -242,22 +245,3 @@ class Runs:
             )
         )
         return found[0] if found else None
-
-
-def _live(connection: sa.Connection, job_id: int) -> tuple[Run | None, Run | None]:
-    found = all_runs(connection, runs.c.job_id == job_id, runs.c.status.in_(LIVE))
-    waiting = next((run for run in found if run.status is RunStatus.QUEUED), None)
-    going = next((run for run in found if run.status in ACTIVE), None)
-    return waiting, going
-
-
-def _widen(connection: sa.Connection, waiting: Run, scheduled_at: datetime, now: datetime, options: RunOptions) -> Run:
-    both = (waiting.options.limit, options.limit)
-    change = {
-        "full": waiting.options.full or options.full,
-        "row_limit": None if both[0] is None or both[1] is None else max(both[0], both[1]),
-        "scheduled_at": min(waiting.scheduled_at, scheduled_at),
-        "updated_at": now,
-    }
-    connection.execute(sa.update(runs).where(runs.c.number == waiting.number).values(change))
-    return find(connection, waiting.number)

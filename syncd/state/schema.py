@@ -72,7 +72,8 @@ _MESSAGE = FreeText(limit=10_000)
 # Sorted by code point, as SQLite sorts, so that paging meets the same order everywhere.
 _KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
-_QUEUED = sa.text(f"status = '{RunStatus.QUEUED}'")
+_PENDING = sa.text(f"plain AND status IN ('{RunStatus.DELAYED}', '{RunStatus.QUEUED}', '{RunStatus.WAITING}')")
+_KEPT = sa.text("deleted IS NULL")
 _ACTIVE = sa.text(f"status IN ('{RunStatus.RUNNING}', '{RunStatus.CANCELING}')")
 
 
@@ -93,9 +94,12 @@ jobs = sa.Table(
     sa.Column("paused", sa.Boolean, nullable=False),
     sa.Column("blocked", _MESSAGE),
     sa.Column("ended", UtcTime),
+    sa.Column("deleted", UtcTime),
     sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("created_by", sa.Text),
     sa.Column("updated_at", UtcTime, nullable=False),
-    sa.UniqueConstraint("name"),
+    sa.Column("updated_by", sa.Text),
+    sa.Index("uq_jobs_name", "name", unique=True, sqlite_where=_KEPT, postgresql_where=_KEPT),
     sqlite_autoincrement=True,
 )
 
@@ -107,6 +111,7 @@ job_versions = sa.Table(
     sa.Column("definition", sa.Text, nullable=False),
     sa.Column("origin", sa.Text, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("created_by", sa.Text),
 )
 
 leases = sa.Table(
@@ -126,8 +131,13 @@ runs = sa.Table(
     sa.Column("job_version", sa.Integer, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("trigger", sa.Text, nullable=False),
-    sa.Column("full", sa.Boolean, nullable=False),
-    sa.Column("row_limit", sa.BigInteger),
+    sa.Column("options", sa.JSON, nullable=False),
+    sa.Column("plain", sa.Boolean, nullable=False),
+    sa.Column("digest", sa.Text),
+    sa.Column("reason", _MESSAGE),
+    sa.Column("expires_at", UtcTime),
+    sa.Column("next_retry_at", UtcTime),
+    sa.Column("created_by", sa.Text),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("scheduled_at", UtcTime, nullable=False),
@@ -141,9 +151,29 @@ runs = sa.Table(
     sa.Column("error", _MESSAGE),
     sa.Index(None, "job_id", "number"),
     sa.Index(None, "job_id", "scheduled_at"),
-    sa.Index("uq_runs_queued", "job_id", unique=True, sqlite_where=_QUEUED, postgresql_where=_QUEUED),
+    sa.Index("uq_runs_pending", "job_id", unique=True, sqlite_where=_PENDING, postgresql_where=_PENDING),
     sa.Index("uq_runs_active", "job_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
     sqlite_autoincrement=True,
+)
+
+run_keys = sa.Table(
+    "run_keys",
+    metadata,
+    _job_id(primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("run_number", _NUMBER, nullable=False),
+    sa.Column("expires_at", UtcTime, nullable=False),
+)
+
+run_lines = sa.Table(
+    "run_lines",
+    metadata,
+    sa.Column("run_number", _NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("level", sa.Text, nullable=False),
+    sa.Column("message", _MESSAGE, nullable=False),
 )
 
 checkpoints = sa.Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from syncd.model.run import RunStatus
+from syncd.model.run import PENDING
 from syncd.state import State
 from syncd.telemetry.metrics import JobReading
 
@@ -26,6 +26,6 @@ def job_readings(state: State, now: datetime) -> Iterator[JobReading]:
             job=job.name,
             seconds_since_success=max(0.0, (now - since).total_seconds()),
             blocked=job.blocked is not None,
-            running=live is not None and live.status is not RunStatus.QUEUED,
+            running=live is not None and live.status not in PENDING,
             dead_letters=state.dead_letters.count(job.id),
         )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from syncd.model.job import Model
+from syncd.model.fields import Model
 
 
 class EchoOptions(Model):

@@ -20,7 +20,7 @@ from syncd.embed.hashing import HashingEmbedder, HashingOptions
 from syncd.errors import SyncdError
 from syncd.model.job import Job, JobDefinition, Origin
 from syncd.model.record import Identity, Match, Metadata, Reject
-from syncd.model.run import Checkpoint, Counts, Lease, Run, RunStatus, Trigger
+from syncd.model.run import Checkpoint, Counts, Lease, Request, Run, RunStatus, Trigger
 from syncd.model.watermark import Watermark
 from syncd.state import State
 from syncd.telemetry import Metrics
@@ -90,7 +90,7 @@ class World:
         return self.state.jobs.put(name, definition, Origin.FILE, self.now)
 
     def enqueue(self, job: Job, trigger: Trigger = Trigger.MANUAL) -> Run:
-        return self.state.runs.enqueue(job, trigger, self.now, self.now)
+        return self.state.queue.enqueue(job, Request(trigger, self.now), self.now)
 
     def begin(self, run: Run) -> Lease:
         claimed = self.state.leases.claim(f"owner-{next(self._owners)}", self.now, TTL, run.number)

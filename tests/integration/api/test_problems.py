@@ -55,8 +55,8 @@ def test_every_parameter_that_is_wrong_is_listed(client: httpx.Client) -> None:
     details = {detail["field"]: detail["message"] for detail in answer.json()["error"]["details"]}
     assert details == {
         "limit": "must be at most 100",
-        "status": "must be one of queued, running, canceling, completed, completed_with_warnings, failed, timed_out, "
-        "crashed, canceled or skipped",
+        "status": "must be one of delayed, queued, waiting, running, canceling, completed, completed_with_warnings, "
+        "failed, timed_out, crashed, canceled, expired or skipped",
         "trigger": details["trigger"],
         "cursor": "must be a next_cursor that this list gave",
         "stauts": "is not known here",

@@ -8,7 +8,7 @@ import pytest
 
 from syncd.errors import Conflict, NotFound
 from syncd.model.job import Job, Origin
-from syncd.model.run import Counts, RunOptions, RunStatus, Trigger
+from syncd.model.run import Counts, Request, RunOptions, RunStatus, Trigger
 from syncd.state import State
 from tests.integration.state.values import NOW, SECOND, TTL, ask, definition, start, tick, together
 
@@ -21,7 +21,7 @@ def _finish(state: State, job: Job, status: RunStatus = RunStatus.COMPLETED, sec
 
 
 def test_a_queued_run_says_who_asked_when_and_for_what(state: State, job: Job) -> None:
-    run = state.runs.enqueue(job, Trigger.MANUAL, NOW, NOW + SECOND, RunOptions(full=True, limit=10))
+    run = state.queue.enqueue(job, Request(Trigger.MANUAL, NOW), NOW + SECOND, RunOptions(full=True, limit=10))
     assert state.runs.get(run.number) == run
     assert (run.job_id, run.job_name, run.job_version) == (job.id, "orders", 1)
     assert (run.status, run.trigger, run.options) == (RunStatus.QUEUED, Trigger.MANUAL, RunOptions(True, 10))
@@ -59,10 +59,10 @@ def test_a_tick_that_finds_a_run_queued_is_recorded_as_skipped(state: State, job
 @pytest.mark.parametrize("trigger", [trigger for trigger in Trigger if trigger is not Trigger.SCHEDULE])
 def test_a_request_during_a_run_waits_as_one_queued_run(state: State, job: Job, trigger: Trigger) -> None:
     going, _ = start(state, job)
-    waiting = state.runs.enqueue(job, trigger, NOW, NOW)
+    waiting = state.queue.enqueue(job, Request(trigger, NOW), NOW)
     assert waiting.status is RunStatus.QUEUED
     assert ask(state, job) == waiting
-    assert state.runs.enqueue(job, trigger, NOW, NOW) == waiting
+    assert state.queue.enqueue(job, Request(trigger, NOW), NOW) == waiting
     assert state.runs.live(job.id) == state.runs.get(going.number)
     assert len(state.runs.list(status=RunStatus.QUEUED)) == 1
 
@@ -80,13 +80,13 @@ def test_a_request_during_a_run_waits_as_one_queued_run(state: State, job: Job, 
 def test_a_queued_run_takes_on_the_wider_options(
     state: State, job: Job, first: RunOptions, second: RunOptions, widest: RunOptions
 ) -> None:
-    run = state.runs.enqueue(job, Trigger.MANUAL, NOW, NOW, first)
-    again = state.runs.enqueue(job, Trigger.MANUAL, NOW, NOW, second)
+    run = state.queue.enqueue(job, Request(Trigger.MANUAL, NOW), NOW, first)
+    again = state.queue.enqueue(job, Request(Trigger.MANUAL, NOW), NOW, second)
     assert (again.number, again.options) == (run.number, widest)
 
 
 def test_a_request_brings_a_run_that_is_queued_for_later_forward(state: State, job: Job) -> None:
-    later = state.runs.enqueue(job, Trigger.SCHEDULE, NOW + TTL, NOW)
+    later = state.queue.enqueue(job, Request(Trigger.SCHEDULE, NOW + TTL), NOW)
     assert state.leases.claim("me", NOW, TTL) is None
     assert ask(state, job).number == later.number
     assert state.leases.claim("me", NOW, TTL) is not None

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from syncd.model.job import Job, JobDefinition
 from syncd.model.record import Identity
-from syncd.model.run import Checkpoint, Lease, Run, RunOptions, Trigger
+from syncd.model.run import Checkpoint, Lease, Request, Run, RunOptions, Trigger
 from syncd.model.watermark import FilterValue, Watermark
 from syncd.state import State
 
@@ -40,12 +40,12 @@ def checkpoint(value: FilterValue | None = 1) -> Checkpoint:
 
 def ask(state: State, job: Job, *, full: bool = False, limit: int | None = None, at: datetime = NOW) -> Run:
     """Ask for a run by hand."""
-    return state.runs.enqueue(job, Trigger.MANUAL, at, at, RunOptions(full, limit))
+    return state.queue.enqueue(job, Request(Trigger.MANUAL, at), at, RunOptions(full, limit))
 
 
 def tick(state: State, job: Job, at: datetime) -> Run:
     """Let a tick of the job come."""
-    return state.runs.enqueue(job, Trigger.SCHEDULE, at, at)
+    return state.queue.enqueue(job, Request(Trigger.SCHEDULE, at), at)
 
 
 def start(state: State, job: Job, owner: str = "me", at: datetime = NOW) -> tuple[Run, Lease]:

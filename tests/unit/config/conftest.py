@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, SecretStr
 from syncd.config.load import load
 from syncd.config.settings import Settings
 from syncd.errors import ConfigError, NotFound
-from syncd.model.job import Duration, Model
+from syncd.model.fields import Duration, Model
 
 
 class TableOptions(Model):

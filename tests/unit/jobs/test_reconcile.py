@@ -14,9 +14,10 @@ from syncd.errors import Conflict
 from syncd.jobs import JobService
 from syncd.model.job import JobDefinition, Origin
 from syncd.model.record import Identity
-from syncd.model.run import Checkpoint, Counts, RunOptions, RunStatus, Trigger
+from syncd.model.run import Checkpoint, Counts, Run, RunOptions, RunStatus, Trigger
 from syncd.model.watermark import Watermark
 from syncd.state import State
+from syncd.triggers import Triggers, Wish
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TTL = timedelta(minutes=1)
@@ -29,6 +30,10 @@ DEFINITION = JobDefinition.model_validate(
         "interval": "10 MINUTES",
     }
 )
+
+
+def ask(state: State, options: RunOptions = RunOptions()) -> Run:
+    return Triggers(state, lambda: NOW).ask(state.jobs.get("orders"), Wish(options))
 
 
 @pytest.fixture
@@ -46,19 +51,19 @@ def jobs(state: State) -> JobService:
 
 
 def test_a_job_that_leaves_the_file_is_ended_and_so_are_its_runs(state: State, jobs: JobService) -> None:
-    going = jobs.trigger("orders")
+    going = ask(state)
     assert state.leases.claim("me", NOW, TTL, going.number) is not None
-    waiting = jobs.trigger("orders")
+    waiting = ask(state)
     assert jobs.reconcile({}) == []
     assert state.jobs.get("orders").ended == NOW
     assert state.runs.get(going.number).status is RunStatus.CANCELING
     assert state.runs.get(waiting.number).status is RunStatus.CANCELED
     with pytest.raises(Conflict, match="has ended"):
-        jobs.trigger("orders")
+        ask(state)
 
 
 def test_a_job_that_comes_back_goes_on_from_its_watermark(state: State, jobs: JobService) -> None:
-    run = jobs.trigger("orders")
+    run = ask(state)
     claimed = state.leases.claim("me", NOW, TTL, run.number)
     assert claimed is not None
     known = Checkpoint(Watermark(41), DEFINITION.meaning(), Identity("kb", 1))
@@ -86,24 +91,24 @@ def test_a_name_that_is_taken_leaves_one_job_out_and_takes_the_others(
 
 
 def test_fifty_requests_at_once_are_one_run_going_on_and_one_waiting(state: State, jobs: JobService) -> None:
-    going = jobs.trigger("orders")
+    going = ask(state)
     assert state.leases.claim("me", NOW, TTL, going.number) is not None
     barrier = threading.Barrier(50)
 
-    def ask(number: int) -> int:
+    def asked(number: int) -> int:
         barrier.wait()
-        return jobs.trigger("orders", RunOptions(full=number == 7, limit=number + 1)).number
+        return ask(state, RunOptions(full=number == 7, limit=number + 1)).number
 
     with ThreadPoolExecutor(50) as pool:
-        [answer] = set(pool.map(ask, range(50)))
+        [answer] = set(pool.map(asked, range(50)))
     assert [run.number for run in state.runs.list()] == [answer, going.number]
     assert state.runs.get(answer).options == RunOptions(full=True, limit=50)
 
 
 def test_a_request_during_a_scheduled_run_waits_for_it(state: State, jobs: JobService) -> None:
-    scheduled = jobs.tick(state.jobs.get("orders").id)
+    scheduled = Triggers(state, lambda: NOW).tick(state.jobs.get("orders").id)
     assert scheduled is not None
     assert state.leases.claim("me", NOW, TTL) is not None
-    waiting = jobs.trigger("orders")
+    waiting = ask(state)
     assert (waiting.status, waiting.trigger) == (RunStatus.QUEUED, Trigger.MANUAL)
     assert state.leases.claim("me", NOW, TTL) is None

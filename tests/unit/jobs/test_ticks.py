@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from syncd.jobs import JobService
 from syncd.model.job import Job, JobDefinition, JobStatus, Origin
 from syncd.model.run import Counts, Run, RunStatus, Trigger
 from syncd.state import State
+from syncd.triggers import Triggers
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -24,7 +24,7 @@ class Clockwork:
     def __init__(self, state: State) -> None:
         self.state = state
         self.now = START
-        self.jobs = JobService(state, lambda: self.now)
+        self.triggers = Triggers(state, lambda: self.now)
         self.job = self.define()
 
     def define(self, **fields: object) -> Job:
@@ -43,7 +43,7 @@ class Clockwork:
     def tick(self, now: datetime) -> datetime | None:
         """Look for a tick at this moment, bring its run to its end, and return which tick it was."""
         self.now = now
-        run = self.jobs.tick(self.job.id)
+        run = self.triggers.tick(self.job.id)
         if run is None:
             return None
         self.finish(run)
@@ -143,28 +143,28 @@ def test_a_blocked_job_is_tried_again_at_each_tick(clockwork: Clockwork) -> None
 
 
 def test_a_run_that_was_cut_off_is_replaced_with_its_own_options(clockwork: Clockwork) -> None:
-    run = clockwork.jobs.tick(clockwork.job.id)
+    run = clockwork.triggers.tick(clockwork.job.id)
     assert run is not None
     clockwork.finish(run)
-    replacement = clockwork.jobs.recover(run)
+    replacement = clockwork.triggers.recover(run)
     assert replacement is not None
     assert (replacement.trigger, replacement.status) == (Trigger.RECOVERY, RunStatus.QUEUED)
-    assert clockwork.jobs.recover(run) == replacement
+    assert clockwork.triggers.recover(run) == replacement
 
 
 def test_a_run_is_not_replaced_once_end_time_has_passed_unless_somebody_asked_for_it(clockwork: Clockwork) -> None:
     clockwork.define(end_time=(START + HOUR).isoformat())
-    scheduled = clockwork.jobs.tick(clockwork.job.id)
+    scheduled = clockwork.triggers.tick(clockwork.job.id)
     assert scheduled is not None
     clockwork.finish(scheduled)
-    manual = clockwork.jobs.trigger("orders")
+    manual = clockwork.triggers.ask(clockwork.job)
     clockwork.finish(manual)
     clockwork.now = START + HOUR + LATE
-    assert clockwork.jobs.recover(scheduled) is None
-    last = clockwork.jobs.tick(clockwork.job.id)
+    assert clockwork.triggers.recover(scheduled) is None
+    last = clockwork.triggers.tick(clockwork.job.id)
     assert last is not None
     clockwork.finish(last)
     for run in (manual, last):
-        replacement = clockwork.jobs.recover(run)
+        replacement = clockwork.triggers.recover(run)
         assert replacement is not None
         clockwork.finish(replacement)

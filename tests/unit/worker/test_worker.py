@@ -52,7 +52,7 @@ def test_two_hundred_overdue_jobs_are_run_a_few_at_a_time(tmp_path: Path, sqlite
     several_jobs(world, 200)
     with Engine.of(world) as engine:
         for job in engine.state.jobs.list():
-            assert engine.jobs.tick(job.id) is not None
+            assert engine.triggers.tick(job.id) is not None
         going: set[int] = set()
         most, lock, all_busy = 0, threading.Lock(), threading.Barrier(3)
 
@@ -80,7 +80,7 @@ def test_a_job_that_fails_does_not_hold_up_the_others(engine: Engine) -> None:
     several_jobs(engine.world, 1)
     with Engine.of(engine.world) as several, several.working(concurrency=1):
         for name in ("job0", "copy"):
-            several.jobs.trigger(name)
+            several.ask(name)
         until(lambda: len(several.finished) == 2)
         ends = [(run.job_name, run.status) for run in several.finished]
         assert ends == [("job0", RunStatus.FAILED), ("copy", RunStatus.COMPLETED)]
@@ -89,13 +89,13 @@ def test_a_job_that_fails_does_not_hold_up_the_others(engine: Engine) -> None:
 def test_stopping_ends_a_run_at_its_batch_and_the_next_start_completes_it(engine: Engine) -> None:
     gate = Gate()
     engine.at_step["committed"] = gate
-    engine.jobs.trigger("copy")
+    engine.ask("copy")
     worker = engine.worker()
     worker.start()
     gate.reached.wait(20)
     stopping = threading.Thread(target=worker.stop)
     stopping.start()
-    engine.jobs.trigger("copy")
+    engine.ask("copy")
     gate.open()
     stopping.join(20)
     [ended] = engine.finished
@@ -113,7 +113,7 @@ def test_stopping_ends_a_run_at_its_batch_and_the_next_start_completes_it(engine
 def test_stopping_leaves_a_recovery_in_the_queue(engine: Engine) -> None:
     gate = Gate()
     engine.at_step["committed"] = gate
-    engine.jobs.trigger("copy")
+    engine.ask("copy")
     worker = engine.worker()
     worker.start()
     gate.reached.wait(20)
@@ -127,7 +127,7 @@ def test_stopping_leaves_a_recovery_in_the_queue(engine: Engine) -> None:
 def test_a_run_that_does_not_come_to_a_boundary_is_ended_without_it_and_can_commit_nothing(engine: Engine) -> None:
     gate = Gate()
     engine.plugins.before["embedder.embed"] = gate
-    run = engine.jobs.trigger("copy")
+    run = engine.ask("copy")
     worker = engine.worker()
     worker.start()
     gate.reached.wait(20)
@@ -152,7 +152,7 @@ def test_a_run_that_does_not_come_to_a_boundary_is_ended_without_it_and_can_comm
 def test_a_run_that_somebody_canceled_is_not_taken_up_again(engine: Engine) -> None:
     gate = Gate()
     engine.at_step["committed"] = gate
-    run = engine.jobs.trigger("copy")
+    run = engine.ask("copy")
     with engine.working(ttl=timedelta(seconds=1)):
         gate.reached.wait(20)
         engine.state.runs.request_cancel(run.number, engine.clock())
@@ -165,7 +165,7 @@ def test_a_run_that_somebody_canceled_is_not_taken_up_again(engine: Engine) -> N
 def test_a_run_whose_process_died_is_found_at_once_and_replaced(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = engine.jobs.trigger("copy")
+    run = engine.ask("copy")
     assert engine.state.leases.claim(dead_owner(), engine.clock(), timedelta(days=1), run.number) is not None
     worker = engine.worker()
     worker.recover()
@@ -180,14 +180,14 @@ def test_a_run_whose_process_died_is_found_at_once_and_replaced(
 
 
 def test_a_run_of_a_living_process_is_left_alone(engine: Engine) -> None:
-    run = engine.jobs.trigger("copy")
+    run = engine.ask("copy")
     assert engine.state.leases.claim(owner_id(), engine.clock(), TTL, run.number) is not None
     engine.worker().recover()
     assert engine.state.runs.get(run.number).status is RunStatus.RUNNING
 
 
 def test_a_lost_lease_is_told_and_the_worker_goes_on(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
-    run = engine.jobs.trigger("copy")
+    run = engine.ask("copy")
 
     def take_away() -> None:
         engine.at_step.clear()
@@ -196,7 +196,7 @@ def test_a_lost_lease_is_told_and_the_worker_goes_on(engine: Engine, caplog: pyt
     engine.at_step["commit"] = take_away
     with engine.working(concurrency=1):
         until(lambda: "is held no more" in caplog.text)
-        engine.jobs.trigger("copy")
+        engine.ask("copy")
         until(lambda: engine.finished)
     assert engine.finished[0].status is RunStatus.COMPLETED
     assert engine.state.runs.get(run.number).status is RunStatus.CRASHED
@@ -215,7 +215,7 @@ def test_a_run_whose_end_cannot_be_written_does_not_cost_the_worker_its_thread(
         return finish(*arguments, **named)  # type: ignore[arg-type]  # passes on whatever it is given
 
     monkeypatch.setattr(engine.state.runs, "finish", fail_once)
-    first = engine.jobs.trigger("copy")
+    first = engine.ask("copy")
     with engine.working(concurrency=1) as worker:
         until(lambda: not left)
         # Its lease is not renewed any more, so that it is found like that of a process that died.
@@ -233,6 +233,6 @@ def test_history_is_kept_within_its_bound(engine: Engine) -> None:
 
     with engine.working(keep_runs=2):
         for count in range(1, 5):
-            engine.jobs.trigger("copy")
+            engine.ask("copy")
             until(partial(ended, count))
     assert [run.number for run in engine.state.runs.list()] == [run.number for run in engine.finished[:-3:-1]]

@@ -11,7 +11,8 @@ down_revision = None
 _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _TIME = sa.DateTime(timezone=True)
-_QUEUED = sa.text("status = 'queued'")
+_PENDING = sa.text("plain AND status IN ('delayed', 'queued', 'waiting')")
+_KEPT = sa.text("deleted IS NULL")
 _ACTIVE = sa.text("status IN ('running', 'canceling')")
 
 
@@ -33,12 +34,15 @@ def _jobs() -> None:
         sa.Column("paused", sa.Boolean, nullable=False),
         sa.Column("blocked", sa.Text),
         sa.Column("ended", _TIME),
+        sa.Column("deleted", _TIME),
         sa.Column("created_at", _TIME, nullable=False),
+        sa.Column("created_by", sa.Text),
         sa.Column("updated_at", _TIME, nullable=False),
+        sa.Column("updated_by", sa.Text),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
-        sa.UniqueConstraint("name", name="uq_jobs_name"),
         sqlite_autoincrement=True,
     )
+    op.create_index("uq_jobs_name", "jobs", ["name"], unique=True, sqlite_where=_KEPT, postgresql_where=_KEPT)
     op.create_table(
         "job_versions",
         sa.Column("job_id", _NUMBER, nullable=False),
@@ -46,6 +50,7 @@ def _jobs() -> None:
         sa.Column("definition", sa.Text, nullable=False),
         sa.Column("origin", sa.Text, nullable=False),
         sa.Column("created_at", _TIME, nullable=False),
+        sa.Column("created_by", sa.Text),
         sa.PrimaryKeyConstraint("job_id", "version", name="pk_job_versions"),
         _of_job("job_versions"),
     )
@@ -68,8 +73,13 @@ def _runs() -> None:
         sa.Column("job_version", sa.Integer, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("trigger", sa.Text, nullable=False),
-        sa.Column("full", sa.Boolean, nullable=False),
-        sa.Column("row_limit", sa.BigInteger),
+        sa.Column("options", sa.JSON, nullable=False),
+        sa.Column("plain", sa.Boolean, nullable=False),
+        sa.Column("digest", sa.Text),
+        sa.Column("reason", sa.Text),
+        sa.Column("expires_at", _TIME),
+        sa.Column("next_retry_at", _TIME),
+        sa.Column("created_by", sa.Text),
         sa.Column("attempt", sa.Integer, nullable=False),
         sa.Column("created_at", _TIME, nullable=False),
         sa.Column("scheduled_at", _TIME, nullable=False),
@@ -85,9 +95,30 @@ def _runs() -> None:
         _of_job("runs"),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "run_keys",
+        sa.Column("job_id", _NUMBER, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("run_number", _NUMBER, nullable=False),
+        sa.Column("expires_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "key", name="pk_run_keys"),
+        _of_job("run_keys"),
+    )
+    op.create_table(
+        "run_lines",
+        sa.Column("run_number", _NUMBER, nullable=False),
+        sa.Column("line", sa.Integer, nullable=False),
+        sa.Column("at", _TIME, nullable=False),
+        sa.Column("level", sa.Text, nullable=False),
+        sa.Column("message", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("run_number", "line", name="pk_run_lines"),
+    )
     op.create_index("ix_runs_job_id_number", "runs", ["job_id", "number"])
     op.create_index("ix_runs_job_id_scheduled_at", "runs", ["job_id", "scheduled_at"])
-    op.create_index("uq_runs_queued", "runs", ["job_id"], unique=True, sqlite_where=_QUEUED, postgresql_where=_QUEUED)
+    op.create_index(
+        "uq_runs_pending", "runs", ["job_id"], unique=True, sqlite_where=_PENDING, postgresql_where=_PENDING
+    )
     op.create_index("uq_runs_active", "runs", ["job_id"], unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE)
 
 

@@ -1,0 +1,57 @@
+"""A knowledge base for runs that shall change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from syncd.model.record import Document, Fingerprint, Identity, Match, Metadata, MetadataUpdate
+from syncd.ports import KnowledgeBase
+
+
+class Rehearsal:
+    """Answers as if what it was told last had been written to a knowledge base, and writes nothing.
+
+    Args:
+        knowledge_base: the one that is only read.
+    """
+
+    def __init__(self, knowledge_base: KnowledgeBase) -> None:
+        self._kb = knowledge_base
+        self._told: dict[str, Fingerprint | None] = {}
+
+    def identity(self) -> Identity:
+        """Return which knowledge base this is."""
+        return self._kb.identity()
+
+    def advance(self) -> Identity:
+        """Return the identity as it is."""
+        return self._kb.identity()
+
+    def fingerprints(self, document_ids: Sequence[str]) -> dict[str, Fingerprint]:
+        """Return what the knowledge base holds, with what it was told last in place of it."""
+        held = {**self._kb.fingerprints(document_ids)}
+        told = {id_: self._told[id_] for id_ in document_ids if id_ in self._told}
+        return {id_: print_ for id_, print_ in (held | told).items() if print_ is not None}
+
+    def upsert(self, documents: Sequence[Document]) -> None:
+        """Remember what would be held."""
+        self._told = {document.id: document.fingerprint for document in documents}
+
+    def update_metadata(self, updates: Sequence[MetadataUpdate]) -> None:
+        """Remember what would be held."""
+        self._told = {update.id: update.fingerprint for update in updates}
+
+    def delete(self, document_ids: Sequence[str]) -> None:
+        """Remember what would be gone."""
+        self._told = dict.fromkeys(document_ids)
+
+    def search(self, vector: Sequence[float], k: int, where: Metadata) -> list[Match]:
+        """Search the knowledge base as it is."""
+        return self._kb.search(vector, k, where)
+
+    def count(self) -> int:
+        """Count the chunks as they are."""
+        return self._kb.count()
+
+    def close(self) -> None:
+        """Do nothing: the knowledge base is somebody else's."""

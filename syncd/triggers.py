@@ -1,0 +1,169 @@
+"""What makes runs: a tick, somebody who asks, a run that was cut off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from syncd.admission import Admission
+from syncd.errors import Conflict, Fault, Invalid, NotFound
+from syncd.model.fingerprint import digest
+from syncd.model.job import Job
+from syncd.model.run import Request, Run, RunOptions, Trigger
+from syncd.state import State
+
+KEY_LIFETIME = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A run that somebody asks for.
+
+    Args:
+        options: how it differs from the job's habit.
+        trigger: who asks.
+        scheduled_at: the moment that it shall not begin before; None for now.
+        by: the name of the token.
+        dedup_window_secs, run_ttl_secs: in place of the job's own.
+    """
+
+    options: RunOptions = RunOptions()
+    trigger: Trigger = Trigger.MANUAL
+    scheduled_at: datetime | None = None
+    by: str | None = None
+    dedup_window_secs: int | None = None
+    run_ttl_secs: int | None = None
+
+    @property
+    def digest(self) -> str:
+        """A hash of what is asked for, but for who asks."""
+        return digest(json.dumps([asdict(self.options), str(self.scheduled_at)], sort_keys=True))
+
+
+class Triggers:
+    """Puts runs into the queue.
+
+    Args:
+        state: the queue.
+        clock: tells the time, aware and in UTC.
+    """
+
+    def __init__(self, state: State, clock: Callable[[], datetime]) -> None:
+        self._state = state
+        self._clock = clock
+        self._admission = Admission(state, clock)
+
+    def tick(self, job_id: int) -> Run | None:
+        """Queue a run for the newest tick of a job, unless that tick has had its run.
+
+        Ticks that were missed, however many, become this one run.
+
+        Returns:
+            The run, or None when the job is not due.
+        """
+        now = self._clock()
+        job = self._state.jobs.by_id(job_id)
+        tick = job.definition.schedule.due_tick(now)
+        if tick is None or not job.due:
+            return None
+        last = self._state.runs.last_scheduled(job.id, now)
+        if last is not None and last >= tick:
+            return None
+        return self._state.queue.enqueue(job, self._request(job, Trigger.SCHEDULE, tick, job.run_ttl), now)
+
+    def recover(self, run: Run) -> Run | None:
+        """Queue a run in place of one that was cut off.
+
+        Returns:
+            The run, or None when the job may run no more.
+        """
+        now = self._clock()
+        try:
+            job = self._state.jobs.by_id(run.job_id)
+        except NotFound:
+            return None
+        end = job.definition.schedule.stop_of(run.scheduled_at)
+        late = end is not None and now > end and run.trigger not in {Trigger.MANUAL, Trigger.API}
+        if late or not (job.due or run.options.force):
+            return None
+        request = self._request(job, Trigger.RECOVERY, now, None, force=run.options.force)
+        return self._state.queue.enqueue(job, request, now, run.options)
+
+    def ask(self, job: Job, wish: Wish = Wish()) -> Run:
+        """Queue a run of a job.
+
+        Raises:
+            Conflict: the job has ended, or is disabled or paused and the wish does not say `force`.
+            Invalid: the job has no such variables.
+        """
+        now = self._clock()
+        self._check(job, [wish])
+        seconds = wish.dedup_window_secs or job.definition.dedup_window_secs
+        if seconds is not None:
+            known = self._state.queue.like(job.id, wish.digest, now - timedelta(seconds=seconds))
+            if known is not None:
+                return known
+        return self._state.queue.enqueue(job, self._wished(job, wish, now), now, wish.options)
+
+    def ask_once(self, job: Job, wish: Wish, key: str) -> tuple[Run, bool]:
+        """Queue a run of a job, unless the same key has asked for it within a day; the key is the job's own.
+
+        Returns:
+            The run, and whether the key was known.
+
+        Raises:
+            KeyReused: the key has asked for something else.
+            Conflict, Invalid: as for `ask`.
+        """
+        now = self._clock()
+        self._check(job, [wish])
+        request = self._wished(job, wish, now)
+        return self._state.queue.enqueue_once(job, key, request, now, wish.options, now + KEY_LIFETIME)
+
+    def ask_all(self, job: Job, wishes: Sequence[Wish]) -> list[Run]:
+        """Queue several runs of a job: all, or none when one of them cannot be. Raises as `ask`."""
+        now = self._clock()
+        self._check(job, wishes)
+        wanted = [(self._wished(job, wish, now), wish.options) for wish in wishes]
+        return self._state.queue.enqueue_all(job, wanted, now)
+
+    def _wished(self, job: Job, wish: Wish, now: datetime) -> Request:
+        ttl = job.run_ttl if wish.run_ttl_secs is None else timedelta(seconds=wish.run_ttl_secs)
+        moment = wish.scheduled_at or now
+        return self._request(job, wish.trigger, moment, ttl, wish.digest, wish.by, force=wish.options.force)
+
+    def _request(
+        self,
+        job: Job,
+        trigger: Trigger,
+        scheduled_at: datetime,
+        ttl: timedelta | None,
+        digest: str | None = None,
+        by: str | None = None,
+        *,
+        force: bool = False,
+    ) -> Request:
+        return Request(
+            trigger,
+            scheduled_at,
+            self._admission.gate(job, scheduled_at, force=force),
+            None if ttl is None else max(self._clock(), scheduled_at) + ttl,
+            digest,
+            by,
+        )
+
+    def _check(self, job: Job, wishes: Sequence[Wish]) -> None:
+        if job.ended is not None:
+            raise Conflict(f"job {job.name} has ended", "put it back into the configuration to run it")
+        if not all(wish.options.force for wish in wishes):
+            if not job.definition.enabled:
+                raise Conflict(f"job {job.name} is disabled", "enable it first")
+            if job.paused:
+                raise Conflict(f"job {job.name} is paused", "resume it first")
+        known = job.definition.variables
+        offered = f"the job's filters know {', '.join(sorted(known))}" if known else "the job's filters name none"
+        unknown = sorted({name for wish in wishes for name in wish.options.variables} - known)
+        if unknown:
+            raise Invalid([Fault(f"variables.{name}", f"is no variable of the job: {offered}") for name in unknown])
