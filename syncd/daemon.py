@@ -16,9 +16,10 @@ from prometheus_client import CollectorRegistry
 from syncd.admission import Admission
 from syncd.api.app import create_app
 from syncd.api.serve import Server
+from syncd.api.services import Services
 from syncd.config.settings import Settings
 from syncd.errors import InUse, SyncdError
-from syncd.freshness import Freshness
+from syncd.freshness import Freshness, known_rows_behind
 from syncd.jobs import JobService
 from syncd.model.run import Run, RunStatus
 from syncd.parts import Parts
@@ -74,6 +75,7 @@ class Daemon:
         self._lease_ttl = lease_ttl
         self._stop = threading.Event()
         self._reload = threading.Event()
+        self._changed = threading.Event()
         self._opening = False
 
     def run(self) -> None:
@@ -162,13 +164,21 @@ class Daemon:
             living = jobs.reconcile(settings.jobs, settings.places)
             server.start(
                 create_app(
-                    state=state,
-                    knowledge_bases=lambda: sorted(parts.names()),
-                    search=parts.search,
-                    readiness=lambda: _unready(state),
-                    registry=registry,
-                    clock=now,
-                    hosts=server.hosts,
+                    Services(
+                        state=state,
+                        jobs=jobs,
+                        triggers=triggers,
+                        changed=self._changed.set,
+                        wake=worker.wake,
+                        purge=parts.purge,
+                        rows_behind=lambda job: known_rows_behind(state, parts, job),
+                        knowledge_bases=lambda: sorted(parts.names()),
+                        search=parts.search,
+                        readiness=lambda: _unready(state),
+                        registry=registry,
+                        clock=now,
+                    ),
+                    server.hosts,
                 )
             )
             stack.callback(server.stop)
@@ -181,7 +191,7 @@ class Daemon:
             log.info("syncd is ready: %s jobs, %s", len(settings.jobs), server.url)
             freshness = Freshness(state, parts, metrics)
             reload = Reload(self._configuration, seen, settings, jobs, parts, scheduler)
-            self._keep_house(worker, scheduler, freshness, reload, run_log)
+            self._keep_house(state, worker, scheduler, freshness, reload, run_log)
             log.info("stopping")
         return all(ended)
 
@@ -215,7 +225,13 @@ class Daemon:
         signal.signal(signal.SIGHUP, lambda _number, _frame: self.reload())
 
     def _keep_house(
-        self, worker: Worker, scheduler: Scheduler, freshness: Freshness, reload: Reload, run_log: RunLog
+        self,
+        state: State,
+        worker: Worker,
+        scheduler: Scheduler,
+        freshness: Freshness,
+        reload: Reload,
+        run_log: RunLog,
     ) -> None:
         """Do what is to be done now and then, until asked to stop; a state that does not answer is asked again."""
         rest, recovery, measurement = HOUSEKEEPING_SECONDS, _Every(REPEAT_SECONDS), _Every(FRESHNESS_SECONDS)
@@ -223,6 +239,9 @@ class Daemon:
             rest = HOUSEKEEPING_SECONDS
             try:
                 scheduler.watch_clock()
+                if self._changed.is_set():
+                    self._changed.clear()
+                    scheduler.update(state.jobs.list())
                 worker.admit()
                 run_log.flush()
                 if recovery.is_due():

@@ -6,6 +6,7 @@ import logging
 import threading
 from datetime import UTC, datetime
 
+from syncd.errors import SyncdError
 from syncd.model.job import Job
 from syncd.parts import Parts
 from syncd.state import State
@@ -47,6 +48,16 @@ class Freshness:
             except Exception as error:
                 # Its next run meets this too, and tells it in full.
                 log.debug("rows behind of %s are unknown: %s", job.name, error)
+
+
+def known_rows_behind(state: State, parts: Parts, job: Job) -> int | None:
+    """Count them as `rows_behind` does; None also when the table cannot be asked."""
+    try:
+        return rows_behind(state, parts, job)
+    except SyncdError as error:
+        # Its next run meets this too, and tells it in full.
+        log.debug("rows behind of %s are unknown: %s", job.name, error)
+        return None
 
 
 def rows_behind(state: State, parts: Parts, job: Job) -> int | None:

@@ -152,6 +152,10 @@ class JobService:
             )
         self._state.jobs.delete(job.id, now)
 
+    def examine(self, definition: JobDefinition) -> list[Fault]:
+        """Return what is wrong with what a definition names: database, table, columns, knowledge base."""
+        return list(self._examine(definition))
+
     def check(self, name: str, definition: JobDefinition) -> list[Fault]:
         """Return what is wrong with a definition beside the other jobs, the limits and the time.
 

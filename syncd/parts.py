@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from syncd.config.settings import KnowledgeBaseConfig, PartConfig, Settings
 from syncd.errors import DefinitionRefused, Fault, NotFound, SyncError, TransientError
-from syncd.model.job import JobDefinition
+from syncd.model.identity import document_prefix
+from syncd.model.job import Job, JobDefinition
 from syncd.model.record import Match, Metadata
 from syncd.plugins import Plugins
 from syncd.ports import Chunker, Embedder, KnowledgeBase, Source
@@ -141,6 +142,12 @@ class Parts:
         with self.target(name) as target:
             [vector] = target.embedder.embed([text]).tolist()
             return target.knowledge_base.search(vector, k, where)
+
+    def purge(self, job: Job) -> None:
+        """Remove every document of a job's table from its knowledge base."""
+        with self.target(job.definition.kb_name) as target:
+            for ids in list(target.knowledge_base.document_ids(document_prefix(job.definition.source_table))):
+                target.knowledge_base.delete(ids)
 
     def close(self) -> None:
         """Close every knowledge base and let go of its lock; one that is still in use is closed by its last user."""

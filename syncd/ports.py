@@ -230,6 +230,10 @@ class KnowledgeBase(Protocol):
         """Return the `k` chunks nearest to the vector, nearest first, among those whose metadata equals `where`."""
         ...
 
+    def document_ids(self, prefix: str) -> Iterator[list[str]]:
+        """Return the ids of all documents that start like this, in portions, also of those that are not whole."""
+        ...
+
     def count(self) -> int:
         """Count the chunks."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from syncd.model.record import Document, Fingerprint, Identity, Match, Metadata, MetadataUpdate
 from syncd.ports import KnowledgeBase
@@ -48,6 +48,10 @@ class Rehearsal:
     def search(self, vector: Sequence[float], k: int, where: Metadata) -> list[Match]:
         """Search the knowledge base as it is."""
         return self._kb.search(vector, k, where)
+
+    def document_ids(self, prefix: str) -> Iterator[list[str]]:
+        """Return what the knowledge base holds."""
+        return self._kb.document_ids(prefix)
 
     def count(self) -> int:
         """Count the chunks as they are."""

@@ -14,8 +14,6 @@ from syncd.model.job import Job
 from syncd.model.run import Request, Run, RunOptions, Trigger
 from syncd.state import State
 
-KEY_LIFETIME = timedelta(hours=24)
-
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -26,6 +24,7 @@ class Wish:
         trigger: who asks.
         scheduled_at: the moment that it shall not begin before; None for now.
         by: the name of the token.
+        key: makes it the same wish as an earlier one with that key, for a day; the key is the job's own.
         dedup_window_secs, run_ttl_secs: in place of the job's own.
     """
 
@@ -33,6 +32,7 @@ class Wish:
     trigger: Trigger = Trigger.MANUAL
     scheduled_at: datetime | None = None
     by: str | None = None
+    key: str | None = None
     dedup_window_secs: int | None = None
     run_ttl_secs: int | None = None
 
@@ -71,7 +71,9 @@ class Triggers:
         last = self._state.runs.last_scheduled(job.id, now)
         if last is not None and last >= tick:
             return None
-        return self._state.queue.enqueue(job, self._request(job, Trigger.SCHEDULE, tick, job.run_ttl), now)
+        return self._state.queue.enqueue(
+            job, self._request(job, Wish(trigger=Trigger.SCHEDULE, scheduled_at=tick), now), now
+        )
 
     def recover(self, run: Run) -> Run | None:
         """Queue a run in place of one that was cut off.
@@ -88,70 +90,44 @@ class Triggers:
         late = end is not None and now > end and run.trigger not in {Trigger.MANUAL, Trigger.API}
         if late or not (job.due or run.options.force):
             return None
-        request = self._request(job, Trigger.RECOVERY, now, None, force=run.options.force)
+        request = self._request(job, Wish(run.options, Trigger.RECOVERY, by=run.created_by), now)
         return self._state.queue.enqueue(job, request, now, run.options)
 
     def ask(self, job: Job, wish: Wish = Wish()) -> Run:
-        """Queue a run of a job.
+        """Queue a run of a job. Raises as `ask_all`."""
+        [(run, _)] = self.ask_all(job, [wish])
+        return run
 
-        Raises:
-            Conflict: the job has ended, or is disabled or paused and the wish does not say `force`.
-            Invalid: the job has no such variables.
-        """
-        now = self._clock()
-        self._check(job, [wish])
-        seconds = wish.dedup_window_secs or job.definition.dedup_window_secs
-        if seconds is not None:
-            known = self._state.queue.like(job.id, wish.digest, now - timedelta(seconds=seconds))
-            if known is not None:
-                return known
-        return self._state.queue.enqueue(job, self._wished(job, wish, now), now, wish.options)
-
-    def ask_once(self, job: Job, wish: Wish, key: str) -> tuple[Run, bool]:
-        """Queue a run of a job, unless the same key has asked for it within a day; the key is the job's own.
+    def ask_all(self, job: Job, wishes: Sequence[Wish]) -> list[tuple[Run, bool]]:
+        """Queue several runs of a job: all, or none when one of them cannot be.
 
         Returns:
-            The run, and whether the key was known.
+            For each wish its run, and whether that is the run of an earlier wish with the same key, or like it.
 
         Raises:
-            KeyReused: the key has asked for something else.
-            Conflict, Invalid: as for `ask`.
+            Conflict: the job has ended, or is disabled or paused and a wish does not say `force`.
+            Invalid: the job has no such variables.
+            KeyReused: a key has asked for something else.
         """
         now = self._clock()
-        self._check(job, [wish])
-        request = self._wished(job, wish, now)
-        return self._state.queue.enqueue_once(job, key, request, now, wish.options, now + KEY_LIFETIME)
-
-    def ask_all(self, job: Job, wishes: Sequence[Wish]) -> list[Run]:
-        """Queue several runs of a job: all, or none when one of them cannot be. Raises as `ask`."""
-        now = self._clock()
         self._check(job, wishes)
-        wanted = [(self._wished(job, wish, now), wish.options) for wish in wishes]
+        wanted = [(self._request(job, wish, now), wish.options) for wish in wishes]
         return self._state.queue.enqueue_all(job, wanted, now)
 
-    def _wished(self, job: Job, wish: Wish, now: datetime) -> Request:
-        ttl = job.run_ttl if wish.run_ttl_secs is None else timedelta(seconds=wish.run_ttl_secs)
+    def _request(self, job: Job, wish: Wish, now: datetime) -> Request:
         moment = wish.scheduled_at or now
-        return self._request(job, wish.trigger, moment, ttl, wish.digest, wish.by, force=wish.options.force)
-
-    def _request(
-        self,
-        job: Job,
-        trigger: Trigger,
-        scheduled_at: datetime,
-        ttl: timedelta | None,
-        digest: str | None = None,
-        by: str | None = None,
-        *,
-        force: bool = False,
-    ) -> Request:
+        ttl = wish.run_ttl_secs or job.definition.run_ttl_secs
+        seconds = wish.dedup_window_secs or job.definition.dedup_window_secs
+        by_hand = wish.trigger in {Trigger.MANUAL, Trigger.API}
         return Request(
-            trigger,
-            scheduled_at,
-            self._admission.gate(job, scheduled_at, force=force),
-            None if ttl is None else max(self._clock(), scheduled_at) + ttl,
-            digest,
-            by,
+            wish.trigger,
+            moment,
+            self._admission.gate(job, moment, force=wish.options.force),
+            None if ttl is None else max(now, moment) + timedelta(seconds=ttl),
+            wish.digest,
+            wish.by,
+            wish.key,
+            None if seconds is None or not by_hand else now - timedelta(seconds=seconds),
         )
 
     def _check(self, job: Job, wishes: Sequence[Wish]) -> None:

@@ -35,6 +35,6 @@ def require_job(caller: Caller, job: Job) -> Job:
     Raises:
         Forbidden: it is not.
     """
-    if not caller.reaches(job.name, job.definition.database, job.definition.kb_name):
+    if not caller.reaches_job(job):
         raise Forbidden(f"the token does not reach the job {job.name}", "ask for a token that does")
     return job

@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from datetime import datetime
+from collections.abc import Collection
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 
 from syncd import __version__
 from syncd.api import problems
 from syncd.api.guard import Guard
-from syncd.api.routes import health, jobs, runs
-from syncd.api.routes import knowledge_bases as knowledge_bases_routes
+from syncd.api.routes import (
+    health,
+    job_actions,
+    job_creation,
+    job_dependencies,
+    job_details,
+    jobs,
+    knowledge_bases,
+    runs,
+    triggers,
+)
 from syncd.api.schemas import Problem
-from syncd.api.services import Search, Services
-from syncd.state import State
+from syncd.api.services import Services
 
 
-def create_app(
-    *,
-    state: State,
-    knowledge_bases: Callable[[], Collection[str]],
-    search: Search,
-    readiness: Callable[[], list[str]],
-    registry: CollectorRegistry,
-    clock: Callable[[], datetime],
-    hosts: Collection[str] | None,
-) -> FastAPI:
-    """Return the app that answers the API, on what `Services` names.
+def create_app(services: Services, hosts: Collection[str] | None) -> FastAPI:
+    """Return the app that answers the API.
 
     Args:
+        services: what the routes stand on.
         hosts: the `Host` headers that are answered, in lower case; None for any.
     """
-    services = Services(
-        state=state,
-        knowledge_bases=knowledge_bases,
-        search=search,
-        readiness=readiness,
-        registry=registry,
-        clock=clock,
-    )
     app = FastAPI(
         title="syncd",
         summary="Keeps vector knowledge bases in step with SQL tables",
@@ -51,7 +41,17 @@ def create_app(
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     problems.install(app)
-    for resource in (health, jobs, runs, knowledge_bases_routes):
+    for resource in (
+        health,
+        job_creation,
+        jobs,
+        job_actions,
+        job_details,
+        job_dependencies,
+        triggers,
+        runs,
+        knowledge_bases,
+    ):
         app.include_router(resource.router(services))
     app.add_middleware(Guard, hosts=hosts)
     return app

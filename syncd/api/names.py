@@ -31,6 +31,18 @@ def find_job(state: State, reference: str) -> Job:
     return state.jobs.get(reference)
 
 
+def version_number(job: Job, reference: str) -> int:
+    """Return the number that a version's number (`3`) or id (`job_12.3`) means.
+
+    Raises:
+        NotFound: the job can have no such version.
+    """
+    number = reference.removeprefix(f"{job.public_id}.")
+    if re.fullmatch(r"[1-9][0-9]{0,8}", number) is None:
+        raise NotFound(f"the job has no version {reference[:128]!r}", "a version is a number, such as 3")
+    return int(number)
+
+
 def run_number(reference: str) -> int:
     """Return the number in a run's id (`run_7`).
 

@@ -82,16 +82,23 @@ def of_status(status: int, request_id: str, headers: Mapping[str, str] | None = 
     return answer(status, code, message, request_id, headers=headers)
 
 
+def fault_of(error: errors.SyncdError) -> Fault:
+    """Return an error of syncd as it is told."""
+    faults = error.faults if isinstance(error, errors.ConfigError | errors.Invalid) else ()
+    details = [Detail(field=fault.where, message=hide_passwords(fault.message)) for fault in faults]
+    return Fault(code=error.code, message=hide_passwords(str(error)), details=details)
+
+
 def of_error(error: errors.SyncdError, request_id: str) -> Response:
     """Return the answer for an error of syncd."""
     kind = next(_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS)
-    faults = error.faults if isinstance(error, errors.ConfigError | errors.Invalid) else ()
+    fault = fault_of(error)
     return answer(
         kind.status,
-        error.code,
-        str(error),
+        fault.code,
+        fault.message,
         request_id,
-        details=[Detail(field=fault.where, message=hide_passwords(fault.message)) for fault in faults],
+        details=fault.details,
         headers={"Retry-After": str(RETRY_SECONDS)} if kind.retry else {},
     )
 

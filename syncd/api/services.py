@@ -8,8 +8,11 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry
 
+from syncd.jobs import JobService
+from syncd.model.job import Job
 from syncd.model.record import Match, Metadata
 from syncd.state import State
+from syncd.triggers import Triggers
 
 Search = Callable[[str, str, int, Metadata], list[Match]]
 """Finds the chunks nearest to a text: name of the knowledge base, text, how many, metadata that they must equal."""
@@ -21,6 +24,12 @@ class Services:
 
     Args:
         state: jobs, runs, checkpoints and dead letters.
+        jobs: changes jobs.
+        triggers: asks for runs.
+        changed: to be called when jobs have changed.
+        wake: to be called when a run was asked for.
+        purge: removes a job's documents from its knowledge base.
+        rows_behind: counts the rows that a job's next run has yet to read, None when that is not known.
         knowledge_bases: names those that can be searched now.
         search: searches one of them.
         readiness: says why syncd cannot do its work now; nothing when it can.
@@ -29,6 +38,12 @@ class Services:
     """
 
     state: State
+    jobs: JobService
+    triggers: Triggers
+    changed: Callable[[], None]
+    wake: Callable[[], None]
+    purge: Callable[[Job], None]
+    rows_behind: Callable[[Job], int | None]
     knowledge_bases: Callable[[], Collection[str]]
     search: Search
     readiness: Callable[[], list[str]]

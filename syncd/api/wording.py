@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from syncd.api.schemas import Detail
+from syncd.errors import Fault
 
 _PHRASES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda _: "is required",
@@ -36,6 +37,14 @@ def details(errors: Sequence[Mapping[str, Any]]) -> list[Detail]:
         errors: as pydantic lists them.
     """
     return [Detail(field=_field(error), message=_message(error)) for error in errors]
+
+
+def faults(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
+    """Say the same as faults of a definition, whose field is all of the place."""
+    return [
+        Fault(".".join(str(step) for step in error["loc"] if step != "[key]") or "definition", _message(error))
+        for error in errors
+    ]
 
 
 def _field(error: Mapping[str, Any]) -> str | None:

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from syncd.model.job import Job
+
 
 class Scope(StrEnum):
     """A right that a token may carry."""
@@ -40,6 +42,11 @@ class Caller:
         """Tell whether the caller has all of these rights."""
         return Scope.ADMIN in self.scopes or self.scopes.issuperset(scopes)
 
+    @property
+    def limited(self) -> bool:
+        """Whether there are jobs that the caller does not reach."""
+        return not (self.jobs is None and self.databases is None and self.knowledge_bases is None)
+
     def reaches(self, job: str, database: str, knowledge_base: str) -> bool:
         """Tell whether a job of that name, between that database and that knowledge base, is within the limits."""
         return all(
@@ -49,6 +56,10 @@ class Caller:
                 _within(self.knowledge_bases, knowledge_base),
             )
         )
+
+    def reaches_job(self, job: Job) -> bool:
+        """Tell whether a job is within the limits."""
+        return self.reaches(job.name, job.definition.database, job.definition.kb_name)
 
     def reaches_database(self, name: str) -> bool:
         """Tell whether a database is within the limits."""

@@ -303,12 +303,6 @@ class Job:
         return f"job_{self.id}"
 
     @property
-    def run_ttl(self) -> timedelta | None:
-        """How long a run may wait before it expires; None for ever."""
-        seconds = self.definition.run_ttl_secs
-        return None if seconds is None else timedelta(seconds=seconds)
-
-    @property
     def due(self) -> bool:
         """Tell whether ticks of this job may start runs."""
         return self.definition.enabled and not self.paused and self.ended is None

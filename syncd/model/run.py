@@ -135,6 +135,8 @@ class Request:
         expires_at: the moment at which it is not wanted any more, if it has not begun.
         digest: of all that was asked for, to find the same request again.
         created_by: the name of the token.
+        key: makes the request the same one as an earlier one with that key, for a day.
+        alike_since: a request with the same digest since then is the same one.
     """
 
     trigger: Trigger
@@ -143,6 +145,8 @@ class Request:
     expires_at: datetime | None = None
     digest: str | None = None
     created_by: str | None = None
+    key: str | None = None
+    alike_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

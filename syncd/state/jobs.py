@@ -190,6 +190,18 @@ class Jobs:
         """Let a paused job have ticks again. Raises NotFound."""
         return self._set(job_id, now, "job_resumed", "", paused=False)
 
+    def version(self, job_id: int, number: int) -> JobVersion:
+        """Return one version of a job's definition.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        query = sa.select(job_versions).where(job_versions.c.job_id == job_id, job_versions.c.version == number)
+        row = self._database.read(lambda connection: connection.execute(query).one_or_none())
+        if row is None:
+            raise NotFound(f"there is no version {number} of the job")
+        return _version(row)
+
     def list(self, include_ended: bool = False) -> builtins.list[Job]:
         """Return the jobs in the order of their names."""
         query = sa.select(jobs).where(_KEPT).order_by(jobs.c.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -15,6 +15,7 @@ from syncd.state.database import Database
 from syncd.state.run_rows import all_runs, enqueued, find
 from syncd.state.schema import run_keys, runs
 
+KEY_LIFETIME = timedelta(days=1)
 _TOO_LATE = "it did not begin before it expired"
 
 
@@ -47,68 +48,25 @@ class Queue:
 
         return self._database.write(work)
 
-    def enqueue_once(
-        self, job: Job, key: str, request: Request, now: datetime, options: RunOptions, until: datetime
-    ) -> tuple[Run, bool]:
-        """Ask for a run as `enqueue` does, unless the same key has asked for it already.
-
-        Args:
-            key: what makes the request the same one; `request.digest` is what it must be the same in.
-            until: how long the key is remembered.
+    def enqueue_all(
+        self, job: Job, wanted: Sequence[tuple[Request, RunOptions]], now: datetime
+    ) -> list[tuple[Run, bool]]:
+        """Ask for several runs as `enqueue` does: all of them or none; a request that is known gets its earlier run.
 
         Returns:
-            The run, and whether the key was known.
+            For each request the run, and whether it was known: by its key, or as one like it within the time that its
+            `alike_since` says.
 
         Raises:
-            Conflict: the key is known from another request.
+            KeyReused: a key is known from another request.
         """
 
-        def work(connection: sa.Connection) -> tuple[Run, bool]:
+        def work(connection: sa.Connection) -> list[tuple[Run, bool]]:
             fencing.lock(connection, job.id)
             connection.execute(sa.delete(run_keys).where(run_keys.c.job_id == job.id, run_keys.c.expires_at <= now))
-            known = connection.execute(
-                sa.select(run_keys).where(run_keys.c.job_id == job.id, run_keys.c.key == key)
-            ).one_or_none()
-            if known is not None:
-                if known.digest != request.digest:
-                    raise KeyReused(
-                        [Fault("idempotency_key", "was used for another request: choose a new one for each request")]
-                    )
-                return find(connection, known.run_number), True
-            run = enqueued(connection, job, request, now, options)
-            connection.execute(
-                sa.insert(run_keys).values(
-                    job_id=job.id, key=key, digest=request.digest, run_number=run.number, expires_at=until
-                )
-            )
-            return run, False
+            return [_answered(connection, job, request, now, options) for request, options in wanted]
 
         return self._database.write(work)
-
-    def enqueue_all(self, job: Job, wanted: Sequence[tuple[Request, RunOptions]], now: datetime) -> list[Run]:
-        """Ask for several runs as `enqueue` does: all of them or none."""
-
-        def work(connection: sa.Connection) -> list[Run]:
-            fencing.lock(connection, job.id)
-            return [enqueued(connection, job, request, now, options) for request, options in wanted]
-
-        return self._database.write(work)
-
-    def like(self, job_id: int, digest: str, since: datetime) -> Run | None:
-        """Return the newest run of an equal request since then, unless it failed, expired or was canceled."""
-        lost = (*FAILED, RunStatus.CANCELED, RunStatus.EXPIRED, RunStatus.SKIPPED)
-        found = self._database.read(
-            lambda connection: all_runs(
-                connection,
-                runs.c.job_id == job_id,
-                runs.c.digest == digest,
-                runs.c.created_at >= since,
-                runs.c.status.not_in(lost),
-                order=runs.c.number.desc(),
-                limit=1,
-            )
-        )
-        return found[0] if found else None
 
     def pending(self) -> list[Run]:
         """Return the runs of all jobs that have not begun, oldest first."""
@@ -137,3 +95,46 @@ class Queue:
             )
 
         self._database.write(work)
+
+
+def _answered(
+    connection: sa.Connection, job: Job, request: Request, now: datetime, options: RunOptions
+) -> tuple[Run, bool]:
+    known = _by_key(connection, job, request) or _alike(connection, job, request)
+    run = known or enqueued(connection, job, request, now, options)
+    if request.key is not None and (known is None or not _has_key(connection, job, request.key)):
+        values = {"digest": request.digest, "run_number": run.number, "expires_at": now + KEY_LIFETIME}
+        connection.execute(sa.insert(run_keys).values(job_id=job.id, key=request.key, **values))
+    return run, known is not None
+
+
+def _has_key(connection: sa.Connection, job: Job, key: str) -> bool:
+    query = sa.select(run_keys.c.key).where(run_keys.c.job_id == job.id, run_keys.c.key == key)
+    return connection.scalar(query) is not None
+
+
+def _by_key(connection: sa.Connection, job: Job, request: Request) -> Run | None:
+    if request.key is None:
+        return None
+    query = sa.select(run_keys).where(run_keys.c.job_id == job.id, run_keys.c.key == request.key)
+    known = connection.execute(query).one_or_none()
+    if known is None:
+        return None
+    if known.digest != request.digest:
+        fault = "was used for another request within a day: choose a new one for each request"
+        raise KeyReused([Fault("idempotency_key", fault)])
+    return find(connection, known.run_number)
+
+
+def _alike(connection: sa.Connection, job: Job, request: Request) -> Run | None:
+    """Return the newest run of an equal request, unless it failed, expired or was canceled."""
+    if request.alike_since is None:
+        return None
+    conditions = (
+        runs.c.job_id == job.id,
+        runs.c.digest == request.digest,
+        runs.c.created_at >= request.alike_since,
+        runs.c.status.not_in((*FAILED, RunStatus.CANCELED, RunStatus.EXPIRED, RunStatus.SKIPPED)),
+    )
+    found = all_runs(connection, *conditions, order=runs.c.number.desc(), limit=1)
+    return found[0] if found else None

@@ -60,6 +60,10 @@ class Runs:
         """Return the run that was completed last, with or without warnings."""
         return self._newest(job_id, runs.c.status.in_(SUCCESSFUL))
 
+    def newest_number(self) -> int:
+        """Return the number of the newest run, 0 when there was none."""
+        return self._database.read(lambda connection: connection.scalar(sa.select(sa.func.max(runs.c.number)))) or 0
+
     def newest_start(self, job_id: int) -> datetime | None:
         """Return when the job last began a run, None when it never did."""
         query = sa.select(sa.func.max(runs.c.started_at)).where(runs.c.job_id == job_id)

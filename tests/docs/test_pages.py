@@ -13,11 +13,14 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
 from syncd.api.app import create_app
+from syncd.api.services import Services
 from syncd.config.settings import Limits, Server
+from syncd.jobs import JobService
 from syncd.model.job import JobDefinition
 from syncd.plugins import Plugins
 from syncd.state import State
 from syncd.telemetry import METRICS
+from syncd.triggers import Triggers
 from tests.docs.commands import known
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, inline_code, prose, rows
 
@@ -53,18 +56,28 @@ def test_every_metric_is_described_as_it_is() -> None:
     assert named == {metric.name for metric in METRICS}
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def test_every_route_is_described(tmp_path: Path) -> None:
     """The table of routes is the OpenAPI document's, parameters included."""
     state = State.open(f"sqlite:///{tmp_path / 'state.db'}")
-    app = create_app(
+    services = Services(
         state=state,
+        jobs=JobService(state, _now),
+        triggers=Triggers(state, _now),
+        changed=lambda: None,
+        wake=lambda: None,
+        purge=lambda _job: None,
+        rows_behind=lambda _job: None,
         knowledge_bases=list,
         search=lambda _name, _text, _k, _where: [],
         readiness=list,
         registry=CollectorRegistry(),
-        clock=lambda: datetime.now(UTC),
-        hosts=None,
+        clock=_now,
     )
+    app = create_app(services, None)
     state.close()
     routes = {
         f"{method.upper()} {path}": {p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"}

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import ValidationError
 
+from syncd.api.access import caller_with, require_job
+from syncd.api.job_views import JobPatch, JobView, NewJob
 from syncd.api.names import find_job
 from syncd.api.pages import JobCursor, Listed, Paging, cursor, listed
-from syncd.api.schemas import JobView
 from syncd.api.services import Services
-from syncd.model.job import Job, JobStatus
+from syncd.api.wording import faults
+from syncd.errors import Forbidden, Invalid
+from syncd.model.access import Caller, Scope
+from syncd.model.job import Job, JobDefinition, JobStatus
 from syncd.model.run import RunStatus
-from syncd.state import State
 
 _GOING = (RunStatus.RUNNING, RunStatus.CANCELING)
+
+Reader = Annotated[Caller, Depends(caller_with(Scope.JOBS_READ))]
+Writer = Annotated[Caller, Depends(caller_with(Scope.JOBS_WRITE))]
+IfMatch = Annotated[
+    str | None,
+    Header(description="The `ETag` of the version that the change was made for.", pattern=r'^"[0-9]{1,9}"$'),
+]
 
 
 class JobsQuery(Paging):
@@ -25,56 +37,119 @@ class JobsQuery(Paging):
     """Only jobs of this status."""
     name: str | None = None
     """Only the job of this name."""
+    tag: Annotated[str | None, Query(pattern=r"^[^=]+=[^=]+$")] = None
+    """Only jobs with this tag, written `name=value`."""
+    kb_name: str | None = None
+    """Only jobs that fill this knowledge base."""
+    source_table: str | None = None
+    """Only jobs that read this table."""
     cursor: JobCursor | None = None
     """The `next_cursor` of the page before."""
 
 
 def router(services: Services) -> APIRouter:
-    """Return the routes of jobs."""
+    """Return the routes that make, show, change and delete jobs."""
     routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-    state = services.state
+    state, service = services.state, services.jobs
 
     @routes.get("")
-    def list_jobs(query: Annotated[JobsQuery, Query()], request: Request, response: Response) -> Listed[JobView]:
+    def list_jobs(
+        caller: Reader, query: Annotated[JobsQuery, Query()], request: Request, response: Response
+    ) -> Listed[JobView]:
         """List the jobs, oldest first, those that have ended too."""
         now = services.clock()
-        jobs = state.jobs.list(include_ended=True)
-        running = _running(state, len(jobs))
-        found = [job for job in jobs if _wanted(job, query, now, running)]
-        found.sort(key=lambda job: job.id)
+        jobs = [job for job in state.jobs.list(include_ended=True) if caller.reaches_job(job)]
+        running = frozenset(run.job_id for status in _GOING for run in state.runs.list(status=status, limit=len(jobs)))
+        found = sorted((job for job in jobs if _wanted(job, query, now, running)), key=lambda job: job.id)
         return listed(
             found[: query.limit + 1],
             query.limit,
             mark=lambda job: cursor("jobs", job.id),
-            show=lambda job: _view(state, job, now, running=job.id in running),
+            show=lambda job: view(services, job, now, running=job.id in running),
             request=request,
             answer=response,
         )
 
+    @routes.post("", status_code=201)
+    def create_job(caller: Writer, new: NewJob, response: Response) -> JobView:
+        """Add a job; its ticks begin at once unless it is disabled."""
+        job = created(services, caller, new)
+        services.changed()
+        response.headers["Location"] = f"/v1/jobs/{job.public_id}"
+        return shown(services, job, response)
+
     @routes.get("/{job}")
-    def get_job(job: str) -> JobView:
-        """Show one job, by its id (`job_12`) or its name."""
-        found = find_job(state, job)
-        live = state.runs.live(found.id)
-        return _view(state, found, services.clock(), running=live is not None and live.status in _GOING)
+    def get_job(caller: Reader, job: str, response: Response) -> JobView:
+        """Show one job, by its id (`job_12`) or its name; the `ETag` is its version."""
+        return shown(services, require_job(caller, find_job(state, job)), response)
+
+    @routes.patch("/{job}")
+    def change_job(
+        caller: Writer,
+        job: str,
+        patch: JobPatch,  # type: ignore[valid-type]
+        response: Response,
+        if_match: IfMatch = None,
+    ) -> JobView:
+        """Change fields of a job that the API made; with `If-Match`, only while it has that version."""
+        found = require_job(caller, find_job(state, job))
+        changes: dict[str, Any] = patch.model_dump(exclude_unset=True)  # type: ignore[attr-defined]
+
+        def change(known: JobDefinition) -> JobDefinition:
+            return _patched(known, changes)
+
+        require_reach(caller, found.name, change(found.definition))
+        version = None if if_match is None else int(if_match.strip('"'))
+        revised = service.revise(found, change, by=caller.name, version=version)
+        services.changed()
+        return shown(services, revised, response)
+
+    @routes.delete("/{job}", status_code=204)
+    def delete_job(
+        caller: Writer,
+        job: str,
+        cancel: Annotated[bool, Query(description="Cancel its live runs first.")] = False,
+        purge_documents: Annotated[
+            bool, Query(description="Remove its documents from the knowledge base too.")
+        ] = False,
+    ) -> None:
+        """Delete a job that the API made and free its name; its runs stay in the history."""
+        found = require_job(caller, find_job(state, job))
+        service.delete(found, cancel=cancel)
+        if purge_documents:
+            services.purge(found)
+        services.changed()
 
     return routes
 
 
-def _wanted(job: Job, query: JobsQuery, now: datetime, running: frozenset[int]) -> bool:
-    return (
-        (query.cursor is None or job.id > query.cursor)
-        and (query.name is None or job.name == query.name)
-        and (query.status is None or job.status(now, running=job.id in running) is query.status)
-    )
+def shown(services: Services, job: Job, response: Response | None = None) -> JobView:
+    """Show a job as it stands, its version in the answer's `ETag`."""
+    if response is not None:
+        response.headers["ETag"] = f'"{job.version}"'
+    live = services.state.runs.live(job.id)
+    return view(services, job, services.clock(), running=live is not None and live.status in _GOING)
 
 
-def _running(state: State, jobs: int) -> frozenset[int]:
-    # A job has at most one run that is going on.
-    return frozenset(run.job_id for status in _GOING for run in state.runs.list(status=status, limit=jobs))
+def created(services: Services, caller: Caller, new: NewJob) -> Job:
+    """Add a job, if the caller may make one that reads and fills what it names."""
+    require_reach(caller, new.name, new.definition)
+    return services.jobs.create(new.name, new.definition, caller.name)
 
 
-def _view(state: State, job: Job, now: datetime, *, running: bool) -> JobView:
+def require_reach(caller: Caller, name: str, definition: JobDefinition) -> None:
+    """Check that a job that shall be is within the caller's limits.
+
+    Raises:
+        Forbidden: it is not.
+    """
+    if not caller.reaches(name, definition.database, definition.kb_name):
+        raise Forbidden(f"the token does not reach the job {name} with what it names", "ask for a token that does")
+
+
+def view(services: Services, job: Job, now: datetime, *, running: bool) -> JobView:
+    """Show a job as it stands."""
+    state = services.state
     return JobView.of(
         job,
         now=now,
@@ -82,4 +157,31 @@ def _view(state: State, job: Job, now: datetime, *, running: bool) -> JobView:
         last_run=state.runs.last_finished(job.id),
         checkpoint=state.checkpoints.get(job.id),
         dead_letters=state.dead_letters.count(job.id),
+        place=services.jobs.place(job),
     )
+
+
+def _wanted(job: Job, query: JobsQuery, now: datetime, running: frozenset[int]) -> bool:
+    definition = job.definition
+    tag, _, value = (query.tag or "").partition("=")
+    return (
+        (query.cursor is None or job.id > query.cursor)
+        and (query.name is None or job.name == query.name)
+        and (query.kb_name is None or definition.kb_name == query.kb_name)
+        and (query.source_table is None or definition.source_table == query.source_table)
+        and (query.tag is None or definition.tags.get(tag) == value)
+        and (query.status is None or job.status(now, running=job.id in running) is query.status)
+    )
+
+
+def _patched(known: JobDefinition, changes: Mapping[str, Any]) -> JobDefinition:
+    fields = known.model_dump(mode="json")
+    for name, value in changes.items():
+        if value is None and not JobDefinition.model_fields[name].is_required():
+            fields.pop(name)
+        else:
+            fields[name] = value
+    try:
+        return JobDefinition.model_validate(fields)
+    except ValidationError as error:
+        raise Invalid(faults(error.errors())) from error

@@ -33,6 +33,9 @@ from syncd.model.record import Document, Fingerprint, Identity, Match, Metadata,
 _IDS = 1000
 """Ids in one question: a store binds each as a variable, and has a limit for them."""
 
+_LISTED = 10_000
+"""Ids in one answer."""
+
 _BYTES = 8 * 2**20
 """The text and vectors in one call, about; servers refuse bodies of 40 MB."""
 
@@ -151,6 +154,18 @@ class ChromaKnowledgeBase:
             Match(entry, min(1.0, 1.0 - float(distance)), text or "", user_metadata(metadata))
             for entry, distance, text, metadata in rows
         ]
+
+    def document_ids(self, prefix: str) -> Iterator[list[str]]:
+        """Return the ids of all documents that start like this, in portions, also of those that are not whole."""
+        start = 0
+        while True:
+            with self._calling():
+                entries = self._collection.get(include=[], limit=_LISTED, offset=start)["ids"]
+            if not entries:
+                return
+            start += len(entries)
+            found = dict.fromkeys(document_of(entry) for entry in entries)
+            yield [document for document in found if document.startswith(prefix)]
 
     def count(self) -> int:
         """Count the chunks."""

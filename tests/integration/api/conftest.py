@@ -16,8 +16,10 @@ from prometheus_client import CollectorRegistry
 
 from syncd.api.app import create_app
 from syncd.api.serve import Server
+from syncd.api.services import Services
 from syncd.embed.hashing import HashingEmbedder, HashingOptions
-from syncd.errors import SyncdError
+from syncd.errors import Fault, SyncdError
+from syncd.jobs import JobService
 from syncd.model.job import Job, JobDefinition, Origin
 from syncd.model.record import Identity, Match, Metadata, Reject
 from syncd.model.run import Checkpoint, Counts, Lease, Request, Run, RunStatus, Trigger
@@ -25,6 +27,7 @@ from syncd.model.watermark import Watermark
 from syncd.state import State
 from syncd.telemetry import Metrics
 from syncd.telemetry.readings import job_readings
+from syncd.triggers import Triggers
 
 START = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 TTL = timedelta(minutes=5)
@@ -68,10 +71,39 @@ class World:
     reasons: list[str] = field(default_factory=list)
     unready: SyncdError | None = None
     names: list[str] = field(default_factory=lambda: ["orders_kb"])
+    tables: list[str] = field(default_factory=lambda: ["shop.orders", "shop.items", "shop.parts"])
+    told: list[str] = field(default_factory=list)
     _owners: Iterator[int] = field(default_factory=itertools.count)
 
     def clock(self) -> datetime:
         return self.now
+
+    def services(self) -> Services:
+        """What the routes stand on."""
+        return Services(
+            state=self.state,
+            jobs=JobService(self.state, self.clock, examine=self.examine),
+            triggers=Triggers(self.state, self.clock),
+            changed=lambda: self.told.append("changed"),
+            wake=lambda: self.told.append("wake"),
+            purge=lambda job: self.told.append(f"purge {job.name}"),
+            rows_behind=lambda _job: 3,
+            knowledge_bases=lambda: self.names,
+            search=self.index.search,
+            readiness=self.readiness,
+            registry=self.registry,
+            clock=self.clock,
+        )
+
+    def examine(self, definition: JobDefinition) -> list[Fault]:
+        """Know the knowledge bases and one table."""
+        faults = []
+        if definition.kb_name not in self.names:
+            faults.append(Fault("kb_name", "there is no such knowledge base", "INVALID_KB"))
+        if definition.source_table not in self.tables:
+            return [*faults, Fault("source_table", "there is no such table", "INVALID_TABLE")]
+        unknown = set(definition.content_columns) - {"product", "description"}
+        return [*faults, *(Fault("content_columns", f"has no column {name!r}") for name in sorted(unknown))]
 
     def readiness(self) -> list[str]:
         if self.unready is not None:
@@ -145,17 +177,7 @@ class World:
 def serving(world: World) -> Iterator[Server]:
     """Serve a world on a free port."""
     server = Server("127.0.0.1", 0)
-    server.start(
-        create_app(
-            state=world.state,
-            knowledge_bases=lambda: world.names,
-            search=world.index.search,
-            readiness=world.readiness,
-            registry=world.registry,
-            clock=world.clock,
-            hosts=server.hosts,
-        )
-    )
+    server.start(create_app(world.services(), server.hosts))
     try:
         yield server
     finally:

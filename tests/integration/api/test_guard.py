@@ -87,16 +87,7 @@ def test_two_hosts_or_none_are_refused(server: Server) -> None:
 
 def test_a_server_that_others_may_ask_answers_to_any_name_but_not_to_other_pages(world: World) -> None:
     server = Server("127.0.0.1", 0, allow_remote=True)
-    app = create_app(
-        state=world.state,
-        knowledge_bases=lambda: world.names,
-        search=world.index.search,
-        readiness=world.readiness,
-        registry=world.registry,
-        clock=world.clock,
-        hosts=server.hosts,
-    )
-    server.start(app)
+    server.start(create_app(world.services(), server.hosts))
     try:
         url = f"{server.url}/v1/jobs"
         assert httpx.get(url, headers={"Host": "syncd:8000"}, trust_env=False).status_code == 200

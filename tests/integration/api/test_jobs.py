@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from syncd.model.job import JobDefinition
 from syncd.model.record import Reject
 from syncd.model.run import Counts, RunStatus
 from syncd.model.watermark import Watermark
@@ -25,18 +26,20 @@ def test_a_job_is_told_whole(client: httpx.Client, world: World) -> None:
     )
     answer = client.get("/v1/jobs/orders")
     assert answer.status_code == 200
-    assert answer.json() == {
+    told = answer.json()
+    # The definition, field by field, with what it left out.
+    assert {name: told.pop(name) for name in JobDefinition.model_fields} == job.definition.model_dump(mode="json")
+    assert told == {
         "id": f"job_{job.id}",
         "name": "orders",
+        "slug": "orders",
         "status": "scheduled",
         "origin": "file",
+        "defined_in": "a configuration file",
         "version": 1,
-        "source_table": "shop.orders",
-        "kb_name": "orders_kb",
-        "filter_column": "created_at",
-        "interval": "10 MINUTES",
-        "start_time": "2026-01-01T00:00:00Z",
-        "end_time": "2026-01-30T23:00:00Z",
+        "version_id": f"job_{job.id}.1",
+        "timeout_secs": 86400,
+        "paused": False,
         "next_run": "2026-01-01T12:10:00Z",
         "last_run": {
             "id": "run_1",
@@ -50,9 +53,12 @@ def test_a_job_is_told_whole(client: httpx.Client, world: World) -> None:
         "watermark": "2026-01-01T11:59:59.123456+00:00",
         "blocked_reason": None,
         "dead_letters": 1,
+        "created_by": None,
+        "updated_by": None,
         "created_at": "2026-01-01T12:00:00Z",
         "updated_at": "2026-01-01T12:00:00Z",
     }
+    assert answer.json()["end_time"] == "2026-01-30T23:00:00Z"
     assert client.get(f"/v1/jobs/job_{job.id}").json() == answer.json()
     assert client.get("/v1/jobs").json() == {"data": [answer.json()], "next_cursor": None, "has_more": False}
 
