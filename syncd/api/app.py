@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry
 
 from syncd import __version__
 from syncd.api import problems
+from syncd.api.access import DENIALS
 from syncd.api.guard import Guard
-from syncd.api.routes import health, jobs, runs
+from syncd.api.routes import health, jobs, runs, tokens
 from syncd.api.routes import knowledge_bases as knowledge_bases_routes
 from syncd.api.schemas import Problem
 from syncd.api.services import Search, Services
@@ -26,6 +27,7 @@ def create_app(
     readiness: Callable[[], list[str]],
     registry: CollectorRegistry,
     clock: Callable[[], datetime],
+    anonymous: bool,
     hosts: Collection[str] | None,
 ) -> FastAPI:
     """Return the app that answers the API, on what `Services` names.
@@ -40,6 +42,7 @@ def create_app(
         readiness=readiness,
         registry=registry,
         clock=clock,
+        anonymous=anonymous,
     )
     app = FastAPI(
         title="syncd",
@@ -51,7 +54,9 @@ def create_app(
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     problems.install(app)
-    for resource in (health, jobs, runs, knowledge_bases_routes):
-        app.include_router(resource.router(services))
+    app.state.services = services
+    app.include_router(health.router(services))
+    for resource in (jobs, runs, knowledge_bases_routes, tokens):
+        app.include_router(resource.router(services), responses=dict(DENIALS))
     app.add_middleware(Guard, hosts=hosts)
     return app

@@ -90,6 +90,7 @@ def _number(kind: str) -> Callable[[object], int]:
 
 JobCursor = Annotated[int, BeforeValidator(_number("jobs")), _SCHEMA]
 RunCursor = Annotated[int, BeforeValidator(_number("runs")), _SCHEMA]
+TokenCursor = Annotated[int, BeforeValidator(_number("tokens")), _SCHEMA]
 NameCursor = Annotated[
     str, Field(pattern=NAME_PATTERN), BeforeValidator(lambda text: _place("knowledge-bases", text)), _SCHEMA
 ]

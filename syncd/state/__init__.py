@@ -1,4 +1,4 @@
-"""What syncd remembers: jobs, runs, leases, checkpoints, dead letters and events, in SQLite or PostgreSQL."""
+"""What syncd remembers: jobs, runs, leases, checkpoints, dead letters, events and tokens, in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from syncd.state.jobs import Jobs
 from syncd.state.leases import Leases
 from syncd.state.owner import is_alive, owner_id
 from syncd.state.runs import Runs
+from syncd.state.tokens import Tokens
 
 __all__ = ["Event", "State", "is_alive", "owner_id"]
 
@@ -26,6 +27,7 @@ class State:
     checkpoints: Checkpoints
     dead_letters: DeadLetters
     events: Events
+    tokens: Tokens
     _database: Database = field(repr=False)
 
     @classmethod
@@ -47,6 +49,7 @@ class State:
             checkpoints=Checkpoints(database),
             dead_letters=DeadLetters(database),
             events=Events(database),
+            tokens=Tokens(database),
             _database=database,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -217,6 +217,7 @@ class Runs:
         trigger: Trigger | None = None,
         limit: int = 50,
         before: int | None = None,
+        jobs: Collection[int] | None = None,
     ) -> builtins.list[Run]:
         """Return runs, newest first.
 
@@ -226,11 +227,14 @@ class Runs:
             trigger: only those started like this.
             limit: how many at most.
             before: only those with a smaller number: the last of the page before.
+            jobs: only of these jobs; None for all.
         """
         wanted = {runs.c.job_id: job_id, runs.c.status: status, runs.c.trigger: trigger}
         conditions = [column == value for column, value in wanted.items() if value is not None]
         if before is not None:
             conditions.append(runs.c.number < before)
+        if jobs is not None:
+            conditions.append(runs.c.job_id.in_(jobs))
         return self._database.read(
             lambda connection: all_runs(connection, *conditions, order=runs.c.number.desc(), limit=limit)
         )

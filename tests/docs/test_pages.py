@@ -63,6 +63,7 @@ def test_every_route_is_described(tmp_path: Path) -> None:
         readiness=list,
         registry=CollectorRegistry(),
         clock=lambda: datetime.now(UTC),
+        anonymous=True,
         hosts=None,
     )
     state.close()

@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from syncd.api.names import find_job
+from syncd.api.access import caller_with, reach_job, reaches
 from syncd.api.pages import JobCursor, Listed, Paging, cursor, listed
 from syncd.api.schemas import JobView
 from syncd.api.services import Services
+from syncd.model.access import Caller, Scope
 from syncd.model.job import Job, JobStatus
 from syncd.model.run import RunStatus
 from syncd.state import State
+
+Reader = Annotated[Caller, Depends(caller_with(Scope.JOBS_READ))]
 
 _GOING = (RunStatus.RUNNING, RunStatus.CANCELING)
 
@@ -35,12 +38,14 @@ def router(services: Services) -> APIRouter:
     state = services.state
 
     @routes.get("")
-    def list_jobs(query: Annotated[JobsQuery, Query()], request: Request, response: Response) -> Listed[JobView]:
+    def list_jobs(
+        caller: Reader, query: Annotated[JobsQuery, Query()], request: Request, response: Response
+    ) -> Listed[JobView]:
         """List the jobs, oldest first, those that have ended too."""
         now = services.clock()
         jobs = state.jobs.list(include_ended=True)
         running = _running(state, len(jobs))
-        found = [job for job in jobs if _wanted(job, query, now, running)]
+        found = [job for job in jobs if reaches(caller, job) and _wanted(job, query, now, running)]
         found.sort(key=lambda job: job.id)
         return listed(
             found[: query.limit + 1],
@@ -52,9 +57,9 @@ def router(services: Services) -> APIRouter:
         )
 
     @routes.get("/{job}")
-    def get_job(job: str) -> JobView:
+    def get_job(caller: Reader, job: str) -> JobView:
         """Show one job, by its id (`job_12`) or its name."""
-        found = find_job(state, job)
+        found = reach_job(state, caller, job)
         live = state.runs.live(found.id)
         return _view(state, found, services.clock(), running=live is not None and live.status in _GOING)
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from syncd.api.names import find_job, run_number
+from syncd.api.access import caller_with, jobs_within, reach_job, require_job
+from syncd.api.names import run_number
 from syncd.api.pages import Listed, Paging, RunCursor, cursor, listed
 from syncd.api.schemas import RunView
 from syncd.api.services import Services
+from syncd.model.access import Caller, Scope
 from syncd.model.run import RunStatus, Trigger
+
+Reader = Annotated[Caller, Depends(caller_with(Scope.RUNS_READ))]
 
 
 class RunsQuery(Paging):
@@ -32,14 +36,17 @@ def router(services: Services) -> APIRouter:
     state = services.state
 
     @routes.get("")
-    def list_runs(query: Annotated[RunsQuery, Query()], request: Request, response: Response) -> Listed[RunView]:
+    def list_runs(
+        caller: Reader, query: Annotated[RunsQuery, Query()], request: Request, response: Response
+    ) -> Listed[RunView]:
         """List the runs, newest first."""
         found = state.runs.list(
-            job_id=None if query.job is None else find_job(state, query.job).id,
+            job_id=None if query.job is None else reach_job(state, caller, query.job).id,
             status=query.status,
             trigger=query.trigger,
             limit=query.limit + 1,
             before=query.cursor,
+            jobs=jobs_within(state, caller),
         )
         return listed(
             found,
@@ -51,8 +58,10 @@ def router(services: Services) -> APIRouter:
         )
 
     @routes.get("/{run}")
-    def get_run(run: str) -> RunView:
+    def get_run(caller: Reader, run: str) -> RunView:
         """Show one run, by its id (`run_7`)."""
-        return RunView.of(state.runs.get(run_number(run)))
+        found = state.runs.get(run_number(run))
+        require_job(caller, state.jobs.by_id(found.job_id))
+        return RunView.of(found)
 
     return routes

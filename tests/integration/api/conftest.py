@@ -153,6 +153,7 @@ def serving(world: World) -> Iterator[Server]:
             readiness=world.readiness,
             registry=world.registry,
             clock=world.clock,
+            anonymous=server.anonymous,
             hosts=server.hosts,
         )
     )

@@ -94,6 +94,7 @@ def test_a_server_that_others_may_ask_answers_to_any_name_but_not_to_other_pages
         readiness=world.readiness,
         registry=world.registry,
         clock=world.clock,
+        anonymous=server.anonymous,
         hosts=server.hosts,
     )
     server.start(app)

@@ -215,6 +215,9 @@ def test_the_description_names_every_route_and_the_form_of_its_errors(client: ht
         ("/v1/runs/{run}", "get"),
         ("/v1/knowledge-bases", "get"),
         ("/v1/knowledge-bases/{name}/search", "post"),
+        ("/v1/tokens", "get"),
+        ("/v1/tokens", "post"),
+        ("/v1/tokens/{token}", "delete"),
     }
     for methods in described["paths"].values():
         for operation in methods.values():

@@ -71,8 +71,8 @@ def test_a_port_is_free_again_right_after_connections_were_made_to_it() -> None:
 
 
 @pytest.mark.parametrize("host", [EVERYWHERE, "::", "192.0.2.1"])
-def test_an_address_that_others_can_reach_is_refused_without_authentication(host: str) -> None:
-    with pytest.raises(Unavailable, match=r"loopback only.*put an authenticating proxy in front"):
+def test_an_address_that_others_can_reach_is_refused_without_tokens(host: str) -> None:
+    with pytest.raises(Unavailable, match=r"no token.*make one with `syncd tokens create`"):
         Server(host, 0)
 
 
