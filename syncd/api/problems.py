@@ -48,6 +48,7 @@ _STATUSES = {
     400: ("INVALID_REQUEST", "the body cannot be read"),
     404: ("NOT_FOUND", "there is nothing at this path; /openapi.json lists what there is"),
     405: ("METHOD_NOT_ALLOWED", "this path takes other methods; the Allow header names them"),
+    408: ("TIMED_OUT", "the body did not come in time"),
     413: ("TOO_LARGE", "the body is larger than 1 MiB"),
     500: ("INTERNAL", "syncd met an error that it does not know; its log has the whole story under this request_id"),
 }

@@ -11,6 +11,7 @@ import threading
 import uvicorn
 from starlette.types import ASGIApp
 
+from syncd.api.connection import Connection
 from syncd.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class Server:
         """
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=Connection,
             ws="none",
             loop="asyncio",
             lifespan="off",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 DAEMON_SECONDS = 120.0
-TOKEN_VARIABLE = "SYNCD_TOKEN"
+TOKEN_VARIABLE = "SYNCD_TOKEN"  # noqa: S105 - the name of a variable
 
 Found = list[dict[str, Any]]
 _INTEGER = re.compile(r"[-+]?\d+")

@@ -23,6 +23,8 @@ app = typer.Typer(
     epilog=example("syncd tokens create dashboard --scope jobs:read --scope runs:read", "syncd tokens list"),
 )
 
+OPEN = "there are no tokens: on loopback the API answers whoever is on this machine"
+
 
 @app.command(
     epilog=example(
@@ -104,7 +106,7 @@ def list_(
         terminal.data([as_data(token, now) for token in found])
         return
     if not found:
-        terminal.note("there are no tokens: whoever is on this machine may ask the API for anything")
+        terminal.note(OPEN)
         return
     terminal.table(
         ("TOKEN", "NAME", "STATUS", "SCOPES", "LIMITED TO", "EXPIRES", "LAST USED"),
@@ -146,7 +148,7 @@ def revoke(
     terminal = Terminal()
     terminal.note(f"{found.id} {found.name} is revoked")
     if last:
-        terminal.note("there are no tokens now: whoever is on this machine may ask the API for anything")
+        terminal.note(OPEN)
 
 
 def as_data(token: Token, now: datetime) -> dict[str, Any]:

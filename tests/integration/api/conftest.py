@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from syncd.api.app import create_app
@@ -142,11 +143,12 @@ class World:
 
 
 @contextmanager
-def serving(world: World) -> Iterator[Server]:
-    """Serve a world on a free port."""
+def serving(world: World, app: FastAPI | None = None) -> Iterator[Server]:
+    """Serve a world on a free port, through an app of its own or this one."""
     server = Server("127.0.0.1", 0)
     server.start(
-        create_app(
+        app
+        or create_app(
             state=world.state,
             knowledge_bases=lambda: world.names,
             search=world.index.search,

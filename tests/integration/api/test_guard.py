@@ -152,6 +152,14 @@ def test_a_body_that_nobody_reads_is_not_taken_from_the_wire(server: Server) -> 
     assert (status, connection.lower()) == (200, "close")
 
 
+def test_a_body_that_comes_too_slowly_is_not_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("syncd.api.guard.BODY_SECONDS", 0.2)
+    head = b"POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+    status, connection, body = exchange(server, head % (SEARCH.encode(), urlsplit(server.url).netloc.encode()))
+    assert (status, connection.lower()) == (408, "close")
+    assert b'"code": "TIMED_OUT"' in body
+
+
 def test_a_body_of_just_a_mebibyte_is_read(client: httpx.Client) -> None:
     text = b'{"query": "x"}'
     headers = {"Content-Type": "application/json"}
