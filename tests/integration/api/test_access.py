@@ -378,7 +378,10 @@ def test_what_rows_hold_is_only_ever_data(client: httpx.Client, world: World) ->
     ]
     assert answers[0].json()["data"][0]["text"] == HOSTILE
     assert answers[1].json()["error"] == answers[2].json()["blocked_reason"] == HOSTILE
-    answers += [client.get("/v1/jobs/" + quote(HOSTILE.replace("/", ""))), client.get("/v1/jobs", params={"name": HOSTILE})]
+    answers += [
+        client.get("/v1/jobs/" + quote(HOSTILE.replace("/", ""))),
+        client.get("/v1/jobs", params={"name": HOSTILE}),
+    ]
     answers += [client.post("/v1/tokens", json={"name": HOSTILE, "scopes": [HOSTILE], "jobs": [HOSTILE]})]
     for answer in answers:
         assert answer.headers["Content-Type"] == "application/json"
