@@ -119,7 +119,12 @@ class Daemon:
             metrics = Metrics(registry)
             metrics.watch(lambda: job_readings(state, now()))
             triggers, admission = Triggers(state, now), Admission(state, now)
-            server = Server(settings.server.host, settings.server.port, allow_remote=settings.server.allow_remote)
+            server = Server(
+                settings.server.host,
+                settings.server.port,
+                guarded=state.tokens.exist(),
+                allow_remote=settings.server.allow_remote,
+            )
             stack.callback(server.close)
             holder = {"pid": str(os.getpid()), "role": "syncd run", "since": now().isoformat(), "url": server.url}
             parts = Parts(settings, self._plugins, holder)
@@ -177,6 +182,7 @@ class Daemon:
                         readiness=lambda: _unready(state),
                         registry=registry,
                         clock=now,
+                        anonymous=server.anonymous,
                     ),
                     server.hosts,
                 )

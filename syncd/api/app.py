@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from syncd import __version__
 from syncd.api import problems
+from syncd.api.access import DENIALS
 from syncd.api.guard import Guard
 from syncd.api.routes import (
     health,
@@ -18,6 +19,7 @@ from syncd.api.routes import (
     jobs,
     knowledge_bases,
     runs,
+    tokens,
     triggers,
 )
 from syncd.api.schemas import Problem
@@ -41,8 +43,9 @@ def create_app(services: Services, hosts: Collection[str] | None) -> FastAPI:
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     problems.install(app)
+    app.state.services = services
+    app.include_router(health.router(services))
     for resource in (
-        health,
         job_creation,
         jobs,
         job_actions,
@@ -51,7 +54,8 @@ def create_app(services: Services, hosts: Collection[str] | None) -> FastAPI:
         triggers,
         runs,
         knowledge_bases,
+        tokens,
     ):
-        app.include_router(resource.router(services))
+        app.include_router(resource.router(services), responses=dict(DENIALS))
     app.add_middleware(Guard, hosts=hosts)
     return app

@@ -19,6 +19,7 @@ from syncd.api import problems
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
+BODY_SECONDS = 30.0
 # A client that still sends when the connection closes loses the answer: so much of the rest is taken and dropped.
 LINGER_BYTES = 8 * 1024 * 1024
 LINGER_SECONDS = 1.0
@@ -81,15 +82,21 @@ class Guard:
 
 
 class _Body:
-    """Hands out the request's body and refuses what is too much of it."""
+    """Hands out the request's body, and refuses what is too much of it or comes too slowly."""
 
     def __init__(self, headers: Headers, receive: Receive) -> None:
         self._receive = receive
         self._bytes = 0
+        self._deadline = asyncio.get_running_loop().time() + BODY_SECONDS
         self.unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
     async def receive(self) -> Message:
-        message = await self._next()
+        try:
+            # Once it is there, a receiver only waits for the client to go away.
+            async with asyncio.timeout_at(self._deadline if self.unread else None):
+                message = await self._next()
+        except TimeoutError:
+            raise HTTPException(408) from None
         if self._bytes > MAX_BODY_BYTES:
             raise HTTPException(413)
         return message

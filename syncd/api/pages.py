@@ -92,6 +92,7 @@ JobCursor = Annotated[int, BeforeValidator(_number("jobs")), _SCHEMA]
 LineCursor = Annotated[int, BeforeValidator(_number("lines")), _SCHEMA]
 VersionCursor = Annotated[int, BeforeValidator(_number("versions")), _SCHEMA]
 RunCursor = Annotated[int, BeforeValidator(_number("runs")), _SCHEMA]
+TokenCursor = Annotated[int, BeforeValidator(_number("tokens")), _SCHEMA]
 NameCursor = Annotated[
     str, Field(pattern=NAME_PATTERN), BeforeValidator(lambda text: _place("knowledge-bases", text)), _SCHEMA
 ]

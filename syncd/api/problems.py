@@ -21,7 +21,10 @@ RETRY_SECONDS = 5
 
 class _Kind(NamedTuple):
     status: int
-    retry: bool = False
+    headers: Mapping[str, str] = {}
+
+
+_RETRY = {"Retry-After": str(RETRY_SECONDS)}
 
 
 # A class that is not here is answered as its nearest parent that is.
@@ -31,12 +34,12 @@ _KINDS: Mapping[type[errors.SyncdError], _Kind] = {
     errors.NotFound: _Kind(404),
     errors.Conflict: _Kind(409),
     errors.Invalid: _Kind(422),
-    errors.Unauthorized: _Kind(401),
+    errors.Unauthorized: _Kind(401, {"WWW-Authenticate": "Bearer"}),
     errors.Forbidden: _Kind(403),
     errors.LeaseLost: _Kind(409),
     errors.Cancelled: _Kind(409),
-    errors.Unavailable: _Kind(503, retry=True),
-    errors.TransientError: _Kind(503, retry=True),
+    errors.Unavailable: _Kind(503, _RETRY),
+    errors.TransientError: _Kind(503, _RETRY),
     errors.PermanentError: _Kind(503),
     errors.RecordError: _Kind(422),
 }
@@ -45,6 +48,7 @@ _STATUSES = {
     400: ("INVALID_REQUEST", "the body cannot be read"),
     404: ("NOT_FOUND", "there is nothing at this path; /openapi.json lists what there is"),
     405: ("METHOD_NOT_ALLOWED", "this path takes other methods; the Allow header names them"),
+    408: ("TIMED_OUT", "the body did not come in time"),
     413: ("TOO_LARGE", "the body is larger than 1 MiB"),
     500: ("INTERNAL", "syncd met an error that it does not know; its log has the whole story under this request_id"),
 }
@@ -99,7 +103,7 @@ def of_error(error: errors.SyncdError, request_id: str) -> Response:
         fault.message,
         request_id,
         details=fault.details,
-        headers={"Retry-After": str(RETRY_SECONDS)} if kind.retry else {},
+        headers=kind.headers,
     )
 
 

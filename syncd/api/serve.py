@@ -11,6 +11,7 @@ import threading
 import uvicorn
 from starlette.types import ASGIApp
 
+from syncd.api.connection import Connection
 from syncd.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -26,17 +27,18 @@ class Server:
     Args:
         host: the address or name to listen on.
         port: the port; 0 takes a free one.
-        allow_remote: listen where other machines may ask too, and answer to any name. Nothing is authenticated, so
-            this is for networks that are closed by other means.
+        guarded: there are tokens, which say who may ask: other machines may reach the address.
+        allow_remote: they may even where there are none. Nothing is authenticated then, so this is for networks that
+            are closed by other means.
 
     Raises:
         Unavailable: the address is in use, is not this machine's, or could be reached from others without
-            `allow_remote`.
+            `guarded` or `allow_remote`.
     """
 
-    def __init__(self, host: str, port: int, *, allow_remote: bool = False) -> None:
+    def __init__(self, host: str, port: int, *, guarded: bool = False, allow_remote: bool = False) -> None:
         self._allow_remote = allow_remote
-        self._socket = _listen(host, port, allow_remote=allow_remote)
+        self._socket = _listen(host, port, allow_remote=allow_remote or guarded)
         self._address, self._port = self._socket.getsockname()[:2]
         self._server: _Uvicorn | None = None
         self._thread: threading.Thread | None = None
@@ -50,13 +52,22 @@ class Server:
         return f"http://{_in_url(str(address))}:{self._port}"
 
     @property
+    def anonymous(self) -> bool:
+        """Whether to reach the server is right enough while there are no tokens."""
+        return self._allow_remote or self._is_loopback
+
+    @property
     def hosts(self) -> frozenset[str] | None:
         """The `Host` headers of requests that are meant for this server; None for any."""
-        if self._allow_remote:
+        if self._allow_remote or not self._is_loopback:
             return None
         names = {*_LOOPBACK_NAMES, _in_url(self._address)}
         # A browser leaves the port out when it is HTTP's own.
         return frozenset({f"{name}:{self._port}" for name in names} | (names if self._port == 80 else set()))
+
+    @property
+    def _is_loopback(self) -> bool:
+        return ipaddress.ip_address(self._address).is_loopback
 
     def start(self, app: ASGIApp) -> None:
         """Answer requests with this app; returns when it does.
@@ -66,7 +77,7 @@ class Server:
         """
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=Connection,
             ws="none",
             loop="asyncio",
             lifespan="off",
@@ -123,8 +134,8 @@ def _listen(host: str, port: int, *, allow_remote: bool) -> socket.socket:
     address, family = _resolve(host)
     if not (allow_remote or ipaddress.ip_address(address).is_loopback):
         raise Unavailable(
-            f"syncd does not listen on {host}: it has no way yet to tell who may ask, so it listens on loopback only",
-            "set server.host to 127.0.0.1 and put an authenticating proxy in front of it",
+            f"syncd does not listen on {host}: other machines reach it, and there is no token that says who may ask",
+            "make one with `syncd tokens create`, or set server.host to 127.0.0.1",
         )
     try:
         listener = socket.create_server((address, port), family=family, backlog=_BACKLOG)

@@ -35,6 +35,7 @@ class Services:
         readiness: says why syncd cannot do its work now; nothing when it can.
         registry: the metrics to expose.
         clock: tells the time, aware and in UTC.
+        anonymous: whether those who can reach the server need no token, as long as there is none.
     """
 
     state: State
@@ -49,3 +50,4 @@ class Services:
     readiness: Callable[[], list[str]]
     registry: CollectorRegistry
     clock: Callable[[], datetime]
+    anonymous: bool

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from syncd import __version__
-from syncd.cli import check, config, demo, init, jobs, run, runs, search, status, sync
+from syncd.cli import check, config, demo, init, jobs, run, runs, search, status, sync, tokens
 from syncd.cli.options import example
 
 app = typer.Typer(
@@ -35,5 +35,5 @@ def syncd(
     """Keep vector knowledge bases in step with SQL tables."""
 
 
-for group in (demo, init, check, sync, search, run, status, jobs, runs, config):
+for group in (demo, init, check, sync, search, run, status, jobs, runs, tokens, config):
     app.add_typer(group.app)

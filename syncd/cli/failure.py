@@ -12,6 +12,7 @@ from syncd.cli.terminal import Terminal
 from syncd.errors import (
     ConfigError,
     Conflict,
+    Invalid,
     NotFound,
     PermanentError,
     SyncdError,
@@ -27,7 +28,7 @@ YOUR_ENVIRONMENT = 3
 def exit_code(error: Exception) -> int:
     """Return the exit status that stands for an error."""
     match error:
-        case ConfigError() | NotFound() | Conflict() | PermanentError():
+        case ConfigError() | NotFound() | Conflict() | Invalid() | PermanentError():
             return YOUR_INPUT
         case Unavailable() | TransientError() | OSError():
             return YOUR_ENVIRONMENT

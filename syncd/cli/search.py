@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 DAEMON_SECONDS = 120.0
+TOKEN_VARIABLE = "SYNCD_TOKEN"  # noqa: S105 - the name of a variable
 
 Found = list[dict[str, Any]]
 _INTEGER = re.compile(r"[-+]?\d+")
@@ -111,9 +113,14 @@ def _ask(url: str, name: str, text: str, k: int, where: dict[str, Any]) -> Found
     from syncd.errors import NotFound, PermanentError, Unavailable
 
     body = {"query": text, "k": k, "where": where}
+    token = os.environ.get(TOKEN_VARIABLE)
     try:
         answer = httpx.post(
-            f"{url}/v1/knowledge-bases/{name}/search", json=body, timeout=DAEMON_SECONDS, trust_env=False
+            f"{url}/v1/knowledge-bases/{name}/search",
+            json=body,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=DAEMON_SECONDS,
+            trust_env=False,
         )
     except httpx.HTTPError as error:
         raise Unavailable(f"the daemon at {url} does not answer: {error}", "look at its log, or restart it") from error
@@ -123,6 +130,10 @@ def _ask(url: str, name: str, text: str, k: int, where: dict[str, Any]) -> Found
     said = _said(answer.text)
     if answer.status_code == httpx.codes.NOT_FOUND:
         raise NotFound(f"the daemon at {url} has no knowledge base {name!r}", "restart it with this configuration")
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        raise PermanentError(
+            f"the daemon at {url} asks for a token", f"put one that has the scope kb:read into {TOKEN_VARIABLE}"
+        )
     if answer.is_client_error:
         raise PermanentError(f"the daemon at {url} refuses the search: {said}")
     raise Unavailable(f"the daemon at {url} cannot search: {said}", "look at its log")

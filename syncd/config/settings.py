@@ -45,7 +45,7 @@ class Server(Model):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """The port to listen on; 0 takes a free one."""
     allow_remote: bool = False
-    """Listen on an address that other machines reach, without asking who they are: only inside a closed network."""
+    """Listen on an address that other machines reach even while there are no tokens: only inside a closed network."""
 
 
 class Limits(Model):

@@ -1,4 +1,4 @@
-"""What syncd remembers: jobs, runs, leases, checkpoints, dead letters and events, in SQLite or PostgreSQL."""
+"""What syncd remembers: jobs, runs, leases, checkpoints, dead letters, events and tokens, in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from syncd.state.owner import is_alive, owner_id
 from syncd.state.queue import Queue
 from syncd.state.run_lines import RunLine, RunLines
 from syncd.state.runs import Runs
+from syncd.state.tokens import Tokens
 
 __all__ = ["Bounds", "Event", "JobVersion", "RunLine", "State", "is_alive", "owner_id"]
 
@@ -30,6 +31,7 @@ class State:
     checkpoints: Checkpoints
     dead_letters: DeadLetters
     events: Events
+    tokens: Tokens
     _database: Database = field(repr=False)
 
     @classmethod
@@ -53,6 +55,7 @@ class State:
             checkpoints=Checkpoints(database),
             dead_letters=DeadLetters(database),
             events=Events(database),
+            tokens=Tokens(database),
             _database=database,
         )
 

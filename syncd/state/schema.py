@@ -75,6 +75,7 @@ _KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _PENDING = sa.text(f"plain AND status IN ('{RunStatus.DELAYED}', '{RunStatus.QUEUED}', '{RunStatus.WAITING}')")
 _KEPT = sa.text("deleted IS NULL")
 _ACTIVE = sa.text(f"status IN ('{RunStatus.RUNNING}', '{RunStatus.CANCELING}')")
+_UNREVOKED = sa.text("revoked_at IS NULL")
 
 
 def _job_id(*, primary_key: bool = False, nullable: bool = False) -> sa.Column[int]:
@@ -211,5 +212,24 @@ events = sa.Table(
     sa.Column("detail", _MESSAGE, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
     sa.Index(None, "job_id", "number"),
+    sqlite_autoincrement=True,
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("jobs", sa.JSON(none_as_null=True)),
+    sa.Column("databases", sa.JSON(none_as_null=True)),
+    sa.Column("knowledge_bases", sa.JSON(none_as_null=True)),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("created_by", sa.Text),
+    sa.Column("expires_at", UtcTime),
+    sa.Column("revoked_at", UtcTime),
+    sa.Column("last_used_at", UtcTime),
+    sa.Index("uq_tokens_name", "name", unique=True, sqlite_where=_UNREVOKED, postgresql_where=_UNREVOKED),
     sqlite_autoincrement=True,
 )

@@ -76,6 +76,7 @@ def test_every_route_is_described(tmp_path: Path) -> None:
         readiness=list,
         registry=CollectorRegistry(),
         clock=_now,
+        anonymous=True,
     )
     app = create_app(services, None)
     state.close()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
 
 from syncd.api import problems
+from syncd.api.access import DENIALS, caller_with, reaches
 from syncd.api.schemas import Detail, Health
 from syncd.api.services import Services
+from syncd.model.access import Caller
 from syncd.telemetry import hide_passwords
 
 
@@ -35,9 +40,27 @@ def router(services: Services) -> APIRouter:
             headers={"Retry-After": str(problems.RETRY_SECONDS)},
         )
 
-    @routes.get("/metrics", response_class=Response)
-    def metrics() -> Response:
-        """Show the metrics, for Prometheus."""
-        return Response(generate_latest(services.registry), media_type=CONTENT_TYPE_LATEST)
+    @routes.get("/metrics", response_class=Response, responses=dict(DENIALS))
+    def metrics(caller: Annotated[Caller, Depends(caller_with())]) -> Response:
+        """Show the metrics, for Prometheus; those of jobs only within the caller's limits."""
+        shown: CollectorRegistry | _Within = services.registry
+        if caller.limited:
+            jobs = services.state.jobs.list(include_ended=True)
+            shown = _Within(services.registry, frozenset(job.name for job in jobs if reaches(caller, job)))
+        return Response(generate_latest(shown), media_type=CONTENT_TYPE_LATEST)
 
     return routes
+
+
+class _Within:
+    """A registry without the series of other jobs than these."""
+
+    def __init__(self, registry: CollectorRegistry, jobs: frozenset[str]) -> None:
+        self._registry = registry
+        self._jobs = jobs
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            shown = Metric(family.name, family.documentation, family.type, family.unit)
+            shown.samples = [s for s in family.samples if s.labels.get("job") in {None, *self._jobs}]
+            yield shown

@@ -7,9 +7,8 @@ from functools import partial
 
 from fastapi import APIRouter, Response
 
-from syncd.api.access import require_job
+from syncd.api.access import reach_job
 from syncd.api.job_views import Batch, BatchDone, BatchResult, CloneRequest, JobView, Named, NewJob
-from syncd.api.names import find_job
 from syncd.api.problems import fault_of
 from syncd.api.routes.jobs import Writer, created, require_reach, shown
 from syncd.api.services import Services
@@ -24,7 +23,7 @@ def router(services: Services) -> APIRouter:
     state, service = services.state, services.jobs
 
     def enabled(caller: Caller, name: str, value: bool) -> Job:
-        job = require_job(caller, find_job(state, name))
+        job = reach_job(state, caller, name)
         return service.revise(job, lambda known: known.model_copy(update={"enabled": value}), by=caller.name)
 
     def add(caller: Caller, new: NewJob) -> JobView:
@@ -71,19 +70,19 @@ def router(services: Services) -> APIRouter:
     @routes.post("/{job}/pause")
     def pause_job(caller: Writer, job: str, response: Response) -> JobView:
         """Stop a job's ticks until it is resumed, also one from a file; a run that goes on is not touched."""
-        return shown(services, service.pause(require_job(caller, find_job(state, job))), response)
+        return shown(services, service.pause(reach_job(state, caller, job)), response)
 
     @routes.post("/{job}/resume")
     def resume_job(caller: Writer, job: str, response: Response) -> JobView:
         """Let a paused job have ticks again; those that were missed become one run."""
-        resumed = service.resume(require_job(caller, find_job(state, job)))
+        resumed = service.resume(reach_job(state, caller, job))
         services.changed()
         return shown(services, resumed, response)
 
     @routes.post("/{job}/clone", status_code=201)
     def clone_job(caller: Writer, job: str, wanted: CloneRequest, response: Response) -> JobView:
         """Add a job like this one under another name: disabled, and with nothing read yet."""
-        found = require_job(caller, find_job(state, job))
+        found = reach_job(state, caller, job)
         require_reach(caller, wanted.name, found.definition)
         clone = service.clone(found, wanted.name, caller.name)
         response.headers["Location"] = f"/v1/jobs/{clone.public_id}"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from syncd.api.access import require_job
+from syncd.api.access import reach_job
 from syncd.api.job_views import Dependencies, DependencyRequest, DependencyView
-from syncd.api.names import find_job
 from syncd.api.routes.jobs import Reader, Writer
 from syncd.api.services import Services
 from syncd.errors import NotFound
@@ -21,7 +20,7 @@ def router(services: Services) -> APIRouter:
     state = services.state
 
     def find(caller: Caller, reference: str) -> Job:
-        return require_job(caller, find_job(state, reference))
+        return reach_job(state, caller, reference)
 
     def shown(job: Job, dependency: Dependency) -> DependencyView:
         upstream = state.jobs.get(dependency.job)

@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from syncd.api.access import require_job
+from syncd.api.access import reach_job
 from syncd.api.job_views import (
     HealthView,
     VersionView,
     WatermarkReset,
     WatermarkView,
 )
-from syncd.api.names import find_job, version_number
+from syncd.api.names import version_number
 from syncd.api.pages import Listed, Paging, VersionCursor, cursor, listed
 from syncd.api.routes.jobs import Reader, Writer
 from syncd.api.services import Services
@@ -40,7 +40,7 @@ def router(services: Services) -> APIRouter:
     state = services.state
 
     def find(caller: Caller, reference: str) -> Job:
-        return require_job(caller, find_job(state, reference))
+        return reach_job(state, caller, reference)
 
     @routes.get("/versions")
     def list_versions(

@@ -9,9 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError
 
-from syncd.api.access import caller_with, require_job
+from syncd.api.access import caller_with, reach_job, reaches
 from syncd.api.job_views import JobPatch, JobView, NewJob
-from syncd.api.names import find_job
 from syncd.api.pages import JobCursor, Listed, Paging, cursor, listed
 from syncd.api.services import Services
 from syncd.api.wording import faults
@@ -58,7 +57,7 @@ def router(services: Services) -> APIRouter:
     ) -> Listed[JobView]:
         """List the jobs, oldest first, those that have ended too."""
         now = services.clock()
-        jobs = [job for job in state.jobs.list(include_ended=True) if caller.reaches_job(job)]
+        jobs = [job for job in state.jobs.list(include_ended=True) if reaches(caller, job)]
         running = frozenset(run.job_id for status in _GOING for run in state.runs.list(status=status, limit=len(jobs)))
         found = sorted((job for job in jobs if _wanted(job, query, now, running)), key=lambda job: job.id)
         return listed(
@@ -81,7 +80,7 @@ def router(services: Services) -> APIRouter:
     @routes.get("/{job}")
     def get_job(caller: Reader, job: str, response: Response) -> JobView:
         """Show one job, by its id (`job_12`) or its name; the `ETag` is its version."""
-        return shown(services, require_job(caller, find_job(state, job)), response)
+        return shown(services, reach_job(state, caller, job), response)
 
     @routes.patch("/{job}")
     def change_job(
@@ -92,7 +91,7 @@ def router(services: Services) -> APIRouter:
         if_match: IfMatch = None,
     ) -> JobView:
         """Change fields of a job that the API made; with `If-Match`, only while it has that version."""
-        found = require_job(caller, find_job(state, job))
+        found = reach_job(state, caller, job)
         changes: dict[str, Any] = patch.model_dump(exclude_unset=True)  # type: ignore[attr-defined]
 
         def change(known: JobDefinition) -> JobDefinition:
@@ -114,7 +113,7 @@ def router(services: Services) -> APIRouter:
         ] = False,
     ) -> None:
         """Delete a job that the API made and free its name; its runs stay in the history."""
-        found = require_job(caller, find_job(state, job))
+        found = reach_job(state, caller, job)
         service.delete(found, cancel=cancel)
         if purge_documents:
             services.purge(found)

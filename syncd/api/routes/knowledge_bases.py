@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
+from syncd.api.access import caller_with, require_knowledge_base
 from syncd.api.pages import Listed, NameCursor, Paging, cursor, listed
 from syncd.api.schemas import Found, KnowledgeBaseView, MatchView, SearchRequest
 from syncd.api.services import Services
 from syncd.errors import NotFound
+from syncd.model.access import Caller, Scope
+
+Reader = Annotated[Caller, Depends(caller_with(Scope.KB_READ))]
 
 
 class KnowledgeBasesQuery(Paging):
@@ -25,10 +29,11 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("")
     def list_knowledge_bases(
-        query: Annotated[KnowledgeBasesQuery, Query()], request: Request, response: Response
+        caller: Reader, query: Annotated[KnowledgeBasesQuery, Query()], request: Request, response: Response
     ) -> Listed[KnowledgeBaseView]:
         """List the knowledge bases by name."""
-        names = [name for name in sorted(services.knowledge_bases()) if query.cursor is None or name > query.cursor]
+        within = sorted(filter(caller.reaches_knowledge_base, services.knowledge_bases()))
+        names = [name for name in within if query.cursor is None or name > query.cursor]
         return listed(
             names,
             query.limit,
@@ -39,9 +44,9 @@ def router(services: Services) -> APIRouter:
         )
 
     @routes.post("/{name}/search")
-    def search(name: str, wanted: SearchRequest) -> Found:
+    def search(caller: Reader, name: str, wanted: SearchRequest) -> Found:
         """Find the chunks that are nearest in meaning to a text."""
-        if name not in services.knowledge_bases():
+        if require_knowledge_base(caller, name) not in services.knowledge_bases():
             raise NotFound(f"there is no knowledge base {name[:128]!r}", "GET /v1/knowledge-bases lists them")
         matches = services.search(name, wanted.query, wanted.k, wanted.where)
         return Found(data=[MatchView.of(match) for match in matches])

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from syncd.api.access import caller_with, require_job
-from syncd.api.names import find_job, run_number
+from syncd.api.access import caller_with, jobs_within, reach_job, require_job
+from syncd.api.names import run_number
 from syncd.api.pages import LineCursor, Listed, Paging, RunCursor, cursor, listed
 from syncd.api.run_views import LogLine, Output, Outputs, RunView
 from syncd.api.schemas import Moment
@@ -73,17 +73,14 @@ def router(services: Services) -> APIRouter:
         caller: Reader, query: Annotated[RunsQuery, Query()], request: Request, response: Response
     ) -> Listed[RunView]:
         """List the runs, newest first."""
-        of_job = None if query.job is None else require_job(caller, find_job(state, query.job)).id
-        within = None
-        if caller.limited:
-            within = [job.id for job in state.jobs.list(include_ended=True) if caller.reaches_job(job)]
+        of_job = None if query.job is None else reach_job(state, caller, query.job).id
         found = state.runs.list(
             job_id=of_job,
             status=query.status,
             trigger=query.trigger,
             limit=query.limit + 1,
             before=query.cursor,
-            jobs=within,
+            jobs=jobs_within(state, caller),
             since=query.since,
             until=query.until,
         )

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Response
 
-from syncd.api.access import caller_with, require_job
-from syncd.api.names import find_job
+from syncd.api.access import caller_with, reach_job
 from syncd.api.run_views import BulkResult, BulkTrigger, BulkTriggered, TriggeredRun, TriggerRequest
 from syncd.api.services import Services
 from syncd.errors import Fault, Invalid
@@ -69,7 +68,7 @@ def router(services: Services) -> APIRouter:
 
         Requests that wait and ask for nothing of their own share one run.
         """
-        found = require_job(caller, find_job(services.state, job))
+        found = reach_job(services.state, caller, job)
         [(run, known)] = services.triggers.ask_all(
             found, [wish(caller, found, wanted or TriggerRequest.model_validate({}), idempotency_key)]
         )
@@ -80,7 +79,7 @@ def router(services: Services) -> APIRouter:
     @routes.post("/trigger/bulk")
     def trigger_many(caller: Pusher, job: str, wanted: BulkTrigger) -> BulkTriggered:
         """Ask for up to 500 runs of a job: all of them, or none when one of them cannot be."""
-        found = require_job(caller, find_job(services.state, job))
+        found = reach_job(services.state, caller, job)
         before = services.state.runs.newest_number()
         answers = services.triggers.ask_all(found, [wish(caller, found, item) for item in wanted.items])
         services.wake()

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from syncd.api.app import create_app
@@ -78,7 +79,7 @@ class World:
     def clock(self) -> datetime:
         return self.now
 
-    def services(self) -> Services:
+    def services(self, *, anonymous: bool = True) -> Services:
         """What the routes stand on."""
         return Services(
             state=self.state,
@@ -93,6 +94,7 @@ class World:
             readiness=self.readiness,
             registry=self.registry,
             clock=self.clock,
+            anonymous=anonymous,
         )
 
     def examine(self, definition: JobDefinition) -> list[Fault]:
@@ -174,10 +176,10 @@ class World:
 
 
 @contextmanager
-def serving(world: World) -> Iterator[Server]:
-    """Serve a world on a free port."""
+def serving(world: World, app: FastAPI | None = None) -> Iterator[Server]:
+    """Serve a world on a free port, through an app of its own or this one."""
     server = Server("127.0.0.1", 0)
-    server.start(create_app(world.services(), server.hosts))
+    server.start(app or create_app(world.services(), server.hosts))
     try:
         yield server
     finally:

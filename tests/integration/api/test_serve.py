@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from syncd.api.serve import GRACE_SECONDS, Server
 from syncd.errors import Unavailable
+from tests.waiting import until
 
 from .conftest import World, serving
 
@@ -71,8 +72,8 @@ def test_a_port_is_free_again_right_after_connections_were_made_to_it() -> None:
 
 
 @pytest.mark.parametrize("host", [EVERYWHERE, "::", "192.0.2.1"])
-def test_an_address_that_others_can_reach_is_refused_without_authentication(host: str) -> None:
-    with pytest.raises(Unavailable, match=r"loopback only.*put an authenticating proxy in front"):
+def test_an_address_that_others_can_reach_is_refused_without_tokens(host: str) -> None:
+    with pytest.raises(Unavailable, match=r"no token.*make one with `syncd tokens create`"):
         Server(host, 0)
 
 
@@ -133,6 +134,42 @@ def test_a_connection_that_sends_half_a_request_does_not_delay_the_end_for_long(
         began = time.monotonic()
         server.stop()
         assert time.monotonic() - began < GRACE_SECONDS + 2
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n"])
+def test_a_head_that_does_not_come_in_time_ends_the_connection(
+    world: World, monkeypatch: pytest.MonkeyPatch, before: bytes
+) -> None:
+    """However often a little more of it comes, on a new connection and on one that has been used."""
+    monkeypatch.setattr("syncd.api.connection.HEAD_SECONDS", 0.5)
+    with serving(world) as server:
+        address = urlsplit(server.url)
+        with socket.create_connection((address.hostname, address.port), timeout=0.05) as slow:
+            if before:
+                slow.sendall(before % address.netloc.encode())
+                until(lambda: received(slow).endswith(b'{"status":"ok"}'))
+            slow.sendall(b"GET /healthz HTTP/1.1\r\n")
+            until(lambda: dripped(slow), seconds=20)
+        assert httpx.get(f"{server.url}/healthz", trust_env=False).status_code == 200
+
+
+def received(connection: socket.socket) -> bytes:
+    """Return what has come in a moment."""
+    try:
+        return connection.recv(65_536)
+    except TimeoutError:
+        return b""
+
+
+def dripped(connection: socket.socket) -> bool:
+    """Send a little more of a head, and tell whether the other side has closed."""
+    try:
+        connection.sendall(b"X: y\r\n")
+        return connection.recv(65_536) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from syncd.telemetry import hide_passwords
         ("https://h/x?api_key=secret", "https://h/x?api_key=***"),
         ("postgresql://u@h:5432/db", "postgresql://u@h:5432/db"),
         ("http://127.0.0.1:8000/v1/jobs", "http://127.0.0.1:8000/v1/jobs"),
+        (f"/v1/jobs/syncd_12_{'aZ9-_' * 8}abc is unknown", "/v1/jobs/syncd_12_*** is unknown"),
         ("truncated_tokens=3 at 12:00", "truncated_tokens=3 at 12:00"),
         ("", ""),
     ],

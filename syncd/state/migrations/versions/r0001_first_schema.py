@@ -1,4 +1,4 @@
-"""Jobs and their versions, leases, runs, checkpoints, dead letters and events."""
+"""Jobs and their versions, leases, runs, checkpoints, dead letters, events and tokens."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _TIME = sa.DateTime(timezone=True)
 _PENDING = sa.text("plain AND status IN ('delayed', 'queued', 'waiting')")
 _KEPT = sa.text("deleted IS NULL")
 _ACTIVE = sa.text("status IN ('running', 'canceling')")
+_UNREVOKED = sa.text("revoked_at IS NULL")
 
 
 def upgrade() -> None:
@@ -21,6 +22,7 @@ def upgrade() -> None:
     _jobs()
     _runs()
     _results()
+    _tokens()
 
 
 def _jobs() -> None:
@@ -160,6 +162,29 @@ def _results() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_events_job_id_number", "events", ["job_id", "number"])
+
+
+def _tokens() -> None:
+    op.create_table(
+        "tokens",
+        sa.Column("number", _NUMBER, autoincrement=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("scopes", sa.JSON, nullable=False),
+        sa.Column("jobs", sa.JSON),
+        sa.Column("databases", sa.JSON),
+        sa.Column("knowledge_bases", sa.JSON),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.Column("created_by", sa.Text),
+        sa.Column("expires_at", _TIME),
+        sa.Column("revoked_at", _TIME),
+        sa.Column("last_used_at", _TIME),
+        sa.PrimaryKeyConstraint("number", name="pk_tokens"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "uq_tokens_name", "tokens", ["name"], unique=True, sqlite_where=_UNREVOKED, postgresql_where=_UNREVOKED
+    )
 
 
 def _of_job(table: str) -> sa.ForeignKeyConstraint:
