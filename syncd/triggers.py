@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from syncd.admission import Admission
@@ -90,8 +90,10 @@ class Triggers:
         late = end is not None and now > end and run.trigger not in {Trigger.MANUAL, Trigger.API}
         if late or not (job.due or run.options.force):
             return None
-        request = self._request(job, Wish(run.options, Trigger.RECOVERY, by=run.created_by), now)
-        return self._state.queue.enqueue(job, request, now, run.options)
+        # What the job's own definition gave the run, it gives the next one too.
+        options = replace(run.options, metadata={}) if run.plain else run.options
+        request = self._request(job, Wish(options, Trigger.RECOVERY, by=run.created_by), now)
+        return self._state.queue.enqueue(job, request, now, options)
 
     def ask(self, job: Job, wish: Wish = Wish()) -> Run:
         """Queue a run of a job. Raises as `ask_all`."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from syncd.api.schemas import Detail
 from syncd.errors import Fault
+from syncd.model.job import JobDefinition
 
 _PHRASES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda _: "is required",
@@ -36,22 +37,26 @@ def details(errors: Sequence[Mapping[str, Any]]) -> list[Detail]:
     Args:
         errors: as pydantic lists them.
     """
-    return [Detail(field=_field(error), message=_message(error)) for error in errors]
+    return [Detail(field=field, message=message) for field, message in map(_told, errors)]
 
 
 def faults(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
-    """Say the same as faults of a definition, whose field is all of the place."""
-    return [
-        Fault(".".join(str(step) for step in error["loc"] if step != "[key]") or "definition", _message(error))
-        for error in errors
-    ]
+    """Say the same as faults of a definition, which is not inside anything."""
+    told = (_told({**error, "loc": ("", *error["loc"])}) for error in errors)
+    return [Fault(field or "definition", message) for field, message in told]
 
 
-def _field(error: Mapping[str, Any]) -> str | None:
+def _told(error: Mapping[str, Any]) -> tuple[str | None, str]:
     place, *steps = error["loc"]
+    message = _message(error)
     if error["type"] == "json_invalid":
-        return str(place)
-    return ".".join(str(step) for step in steps if step != "[key]") or str(place)
+        return str(place), message
+    path = ".".join(str(step) for step in steps if step != "[key]")
+    field, _, rest = message.partition(" ")
+    if not path and field.rstrip(":") in JobDefinition.model_fields:
+        # What several fields say together names the one to change first.
+        return field.rstrip(":"), rest
+    return path or str(place) or None, message
 
 
 def _message(error: Mapping[str, Any]) -> str:

@@ -162,6 +162,7 @@ class Run:
         next_retry_at: when its next attempt begins, None when none is waited for.
         expires_at: when it is not wanted any more, if it has not begun.
         created_by: the name of the token that asked for it.
+        plain: whether other requests may become part of it while it waits; see `RunOptions`.
     """
 
     number: int
@@ -186,6 +187,7 @@ class Run:
     next_retry_at: datetime | None = None
     expires_at: datetime | None = None
     created_by: str | None = None
+    plain: bool = True
 
     @property
     def id(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -54,7 +54,7 @@ def add(
             status=request.gate.status if skipped is None else RunStatus.SKIPPED,
             reason=request.gate.reason if skipped is None else None,
             trigger=request.trigger,
-            options=asdict(options),
+            options=asdict(replace(options, metadata={**job.definition.default_run_metadata, **options.metadata})),
             plain=options.plain,
             digest=request.digest,
             attempt=0,
@@ -92,7 +92,7 @@ def enqueued(connection: sa.Connection, job: Job, request: Request, now: datetim
 def live_runs(connection: sa.Connection, job_id: int) -> tuple[Run | None, Run | None]:
     """Return the job's plain run that is pending, and the one that is going on."""
     found = all_runs(connection, runs.c.job_id == job_id, runs.c.status.in_(LIVE))
-    waiting = next((run for run in found if run.status in PENDING and run.options.plain), None)
+    waiting = next((run for run in found if run.status in PENDING and run.plain), None)
     going = next((run for run in found if run.status in ACTIVE), None)
     return waiting, going
 
@@ -168,4 +168,5 @@ def _run(row: sa.Row[tuple[object, ...]]) -> Run:
         next_retry_at=row.next_retry_at,
         expires_at=row.expires_at,
         created_by=row.created_by,
+        plain=row.plain,
     )

@@ -12,7 +12,6 @@ from syncd.api.services import Services
 from syncd.errors import Fault, Invalid
 from syncd.model.access import Caller, Scope
 from syncd.model.dynamic import FUNCTIONS, evaluated
-from syncd.model.job import Job
 from syncd.model.run import RunOptions, Trigger
 from syncd.triggers import Wish
 
@@ -32,7 +31,7 @@ def router(services: Services) -> APIRouter:
     """Return the routes that ask for runs."""
     routes = APIRouter(prefix="/v1/jobs/{job}", tags=["jobs"])
 
-    def wish(caller: Caller, job: Job, wanted: TriggerRequest, header: str | None = None) -> Wish:
+    def wish(caller: Caller, wanted: TriggerRequest, header: str | None = None) -> Wish:
         if header is not None and wanted.idempotency_key not in {None, header}:
             raise Invalid([Fault("idempotency_key", "differs from the header Idempotency-Key: give one of the two")])
         values, unknown = evaluated(wanted.dynamic_variables, wanted.variables, services.clock())
@@ -46,7 +45,7 @@ def router(services: Services) -> APIRouter:
                 dry_run=wanted.dry_run,
                 variables={**wanted.variables, **values},
                 tags=wanted.tags,
-                metadata={**job.definition.default_run_metadata, **wanted.metadata},
+                metadata=wanted.metadata,
             ),
             Trigger.API,
             wanted.scheduled_at,
@@ -70,7 +69,7 @@ def router(services: Services) -> APIRouter:
         """
         found = reach_job(services.state, caller, job)
         [(run, known)] = services.triggers.ask_all(
-            found, [wish(caller, found, wanted or TriggerRequest.model_validate({}), idempotency_key)]
+            found, [wish(caller, wanted or TriggerRequest.model_validate({}), idempotency_key)]
         )
         services.wake()
         response.status_code = 200 if known else 201
@@ -81,7 +80,7 @@ def router(services: Services) -> APIRouter:
         """Ask for up to 500 runs of a job: all of them, or none when one of them cannot be."""
         found = reach_job(services.state, caller, job)
         before = services.state.runs.newest_number()
-        answers = services.triggers.ask_all(found, [wish(caller, found, item) for item in wanted.items])
+        answers = services.triggers.ask_all(found, [wish(caller, item) for item in wanted.items])
         services.wake()
         results = [BulkResult(id=run.id, status=run.status, idempotency_hit=known) for run, known in answers]
         created = len({run.number for run, _ in answers if run.number > before})

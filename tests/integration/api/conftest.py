@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from syncd.api.app import create_app
 from syncd.api.serve import Server
 from syncd.api.services import Services
+from syncd.config.settings import Limits
 from syncd.embed.hashing import HashingEmbedder, HashingOptions
 from syncd.errors import Fault, SyncdError
 from syncd.jobs import JobService
@@ -74,6 +75,7 @@ class World:
     names: list[str] = field(default_factory=lambda: ["orders_kb"])
     tables: list[str] = field(default_factory=lambda: ["shop.orders", "shop.items", "shop.parts"])
     told: list[str] = field(default_factory=list)
+    limits: Limits = field(default_factory=Limits)
     _owners: Iterator[int] = field(default_factory=itertools.count)
 
     def clock(self) -> datetime:
@@ -83,7 +85,7 @@ class World:
         """What the routes stand on."""
         return Services(
             state=self.state,
-            jobs=JobService(self.state, self.clock, examine=self.examine),
+            jobs=JobService(self.state, self.clock, self.limits, self.examine),
             triggers=Triggers(self.state, self.clock),
             changed=lambda: self.told.append("changed"),
             wake=lambda: self.told.append("wake"),
