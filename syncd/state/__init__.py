@@ -1,17 +1,20 @@
-"""What syncd remembers: jobs, runs, leases, checkpoints, dead letters and events, in SQLite or PostgreSQL."""
+"""What syncd remembers: jobs, runs, leases, checkpoints, dead letters, events and webhooks, in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from syncd.state.breaches import Breaches
 from syncd.state.checkpoints import Checkpoints
 from syncd.state.database import Database
 from syncd.state.dead_letters import DeadLetters
+from syncd.state.deliveries import Deliveries
 from syncd.state.events import Event, Events
 from syncd.state.jobs import Jobs
 from syncd.state.leases import Leases
 from syncd.state.owner import is_alive, owner_id
 from syncd.state.runs import Runs
+from syncd.state.webhooks import Webhooks
 
 __all__ = ["Event", "State", "is_alive", "owner_id"]
 
@@ -26,6 +29,9 @@ class State:
     checkpoints: Checkpoints
     dead_letters: DeadLetters
     events: Events
+    webhooks: Webhooks
+    deliveries: Deliveries
+    breaches: Breaches
     _database: Database = field(repr=False)
 
     @classmethod
@@ -47,6 +53,9 @@ class State:
             checkpoints=Checkpoints(database),
             dead_letters=DeadLetters(database),
             events=Events(database),
+            webhooks=Webhooks(database),
+            deliveries=Deliveries(database),
+            breaches=Breaches(database),
             _database=database,
         )
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from syncd.errors import NotFound
 from syncd.model.job import Job
 from syncd.model.run import Counts, Lease, Run, RunOptions, RunStatus, Trigger
-from syncd.state import fencing
+from syncd.state import events, fencing
 from syncd.state.schema import jobs, runs
 
 ACTIVE = (RunStatus.RUNNING, RunStatus.CANCELING)
@@ -99,6 +99,8 @@ def crash(connection: sa.Connection, job_id: int, reason: str, now: datetime) ->
         .values(status=RunStatus.CRASHED, finished_at=now, updated_at=now, error=reason)
         .returning(runs.c.number)
     ).all()
+    for number in numbers:
+        events.append_run(connection, number, now)
     return [find(connection, number) for number in numbers]
 
 
