@@ -15,11 +15,12 @@ from prometheus_client import CollectorRegistry
 
 from syncd.api.app import create_app
 from syncd.api.serve import Server
+from syncd.api.webhook_views import shown_run
 from syncd.config.settings import Settings
 from syncd.errors import InUse, SyncdError
 from syncd.freshness import Freshness
 from syncd.jobs import JobService
-from syncd.model.run import RunStatus
+from syncd.model.run import Run, RunStatus
 from syncd.parts import Parts
 from syncd.plugins import Plugins
 from syncd.reload import Configuration, Reload
@@ -28,6 +29,7 @@ from syncd.scheduler import Scheduler
 from syncd.state import State, owner_id
 from syncd.telemetry import Metrics, bound
 from syncd.telemetry.readings import job_readings
+from syncd.webhooks import Deliverer, Sender
 from syncd.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -123,6 +125,12 @@ class Daemon:
                 self._own(parts, settings)
             except _StoppedEarly:
                 return True
+            deliverer = Deliverer(state, Sender(settings.webhooks.allowed), shown_run, now)
+
+            def finished(run: Run) -> None:
+                metrics.run_finished(run)
+                deliverer.wake()
+
             worker = Worker(
                 state,
                 jobs,
@@ -132,7 +140,7 @@ class Daemon:
                 keep_runs=settings.limits.keep_runs,
                 clock=now,
                 bound=bound,
-                finished=metrics.run_finished,
+                finished=finished,
             )
 
             def tick(job_id: int) -> None:
@@ -152,9 +160,12 @@ class Daemon:
                     registry=registry,
                     clock=now,
                     hosts=server.hosts,
+                    deliverer=deliverer,
                 )
             )
             stack.callback(server.stop)
+            deliverer.start()
+            stack.callback(deliverer.stop)
             worker.start()
             stack.callback(lambda: ended.append(worker.stop()))
             scheduler = Scheduler(tick)

@@ -11,11 +11,13 @@ from prometheus_client import CollectorRegistry
 from syncd import __version__
 from syncd.api import problems
 from syncd.api.guard import Guard
-from syncd.api.routes import health, jobs, runs
+from syncd.api.routes import health, jobs, runs, webhooks
 from syncd.api.routes import knowledge_bases as knowledge_bases_routes
 from syncd.api.schemas import Problem
 from syncd.api.services import Search, Services
+from syncd.api.webhook_views import shown_run
 from syncd.state import State
+from syncd.webhooks import Deliverer, Sender
 
 
 def create_app(
@@ -27,11 +29,13 @@ def create_app(
     registry: CollectorRegistry,
     clock: Callable[[], datetime],
     hosts: Collection[str] | None,
+    deliverer: Deliverer | None = None,
 ) -> FastAPI:
     """Return the app that answers the API, on what `Services` names.
 
     Args:
         hosts: the `Host` headers that are answered, in lower case; None for any.
+        deliverer: sends to webhooks; without one, they are only pinged, at public addresses.
     """
     services = Services(
         state=state,
@@ -40,6 +44,7 @@ def create_app(
         readiness=readiness,
         registry=registry,
         clock=clock,
+        deliverer=deliverer or Deliverer(state, Sender(), shown_run, clock),
     )
     app = FastAPI(
         title="syncd",
@@ -51,7 +56,7 @@ def create_app(
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     problems.install(app)
-    for resource in (health, jobs, runs, knowledge_bases_routes):
+    for resource in (health, jobs, runs, knowledge_bases_routes, webhooks):
         app.include_router(resource.router(services))
     app.add_middleware(Guard, hosts=hosts)
     return app

@@ -90,6 +90,8 @@ def _number(kind: str) -> Callable[[object], int]:
 
 JobCursor = Annotated[int, BeforeValidator(_number("jobs")), _SCHEMA]
 RunCursor = Annotated[int, BeforeValidator(_number("runs")), _SCHEMA]
+WebhookCursor = Annotated[int, BeforeValidator(_number("webhooks")), _SCHEMA]
+DeliveryCursor = Annotated[int, BeforeValidator(_number("deliveries")), _SCHEMA]
 NameCursor = Annotated[
     str, Field(pattern=NAME_PATTERN), BeforeValidator(lambda text: _place("knowledge-bases", text)), _SCHEMA
 ]

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from syncd.model.record import Match, Metadata
 from syncd.state import State
+from syncd.webhooks import Deliverer
 
 Search = Callable[[str, str, int, Metadata], list[Match]]
 """Finds the chunks nearest to a text: name of the knowledge base, text, how many, metadata that they must equal."""
@@ -26,6 +27,7 @@ class Services:
         readiness: says why syncd cannot do its work now; nothing when it can.
         registry: the metrics to expose.
         clock: tells the time, aware and in UTC.
+        deliverer: sends to webhooks, and knows where they may lead.
     """
 
     state: State
@@ -34,3 +36,4 @@ class Services:
     readiness: Callable[[], list[str]]
     registry: CollectorRegistry
     clock: Callable[[], datetime]
+    deliverer: Deliverer

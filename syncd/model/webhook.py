@@ -66,7 +66,9 @@ class Webhook:
 
     def wants(self, kind: EventKind, job_name: str) -> bool:
         """Tell whether this kind of event, of this job, is for it."""
-        return self.enabled and (not self.events or kind in self.events) and (self.jobs is None or job_name in self.jobs)
+        return (
+            self.enabled and (not self.events or kind in self.events) and (self.jobs is None or job_name in self.jobs)
+        )
 
     def secrets(self, now: datetime) -> tuple[str, ...]:
         """Return what a message is signed with now, newest first."""

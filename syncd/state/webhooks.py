@@ -51,8 +51,8 @@ class Webhooks:
             "name": name,
             "url": url,
             "secret": secret,
-            "events": sorted(events),
-            "jobs": None if jobs is None else sorted(jobs),
+            "events": sorted(set(events)),
+            "jobs": None if jobs is None else sorted(set(jobs)),
             "max_seconds_behind": max_seconds_behind,
             "enabled": enabled,
             "created_at": now,
@@ -92,7 +92,7 @@ class Webhooks:
             NotFound: there is no such webhook.
             Conflict: the name is taken by another one.
         """
-        stored = {key: sorted(value) if isinstance(value, frozenset) else value for key, value in change.items()}
+        stored = {key: sorted(set(value)) if isinstance(value, list) else value for key, value in change.items()}
 
         def work(connection: sa.Connection) -> Webhook:
             find(connection, number, lock=True)
