@@ -173,7 +173,7 @@ class Daemon:
             stack.callback(scheduler.stop)
             scheduler.update(living)
             log.info("syncd is ready: %s jobs, %s", len(settings.jobs), server.url)
-            freshness = Freshness(state, parts, metrics)
+            freshness = Freshness(state, parts, metrics, now)
             reload = Reload(self._configuration, seen, settings, jobs, parts, scheduler)
             self._keep_house(worker, scheduler, freshness, reload)
             log.info("stopping")

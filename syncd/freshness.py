@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 
 from syncd.errors import SyncdError
 from syncd.model.job import Job
@@ -22,12 +23,14 @@ class Freshness:
         state: the jobs and their checkpoints.
         parts: opens sources.
         metrics: told what was measured, and which jobs have ended.
+        clock: tells the time, aware and in UTC.
     """
 
-    def __init__(self, state: State, parts: Parts, metrics: Metrics) -> None:
+    def __init__(self, state: State, parts: Parts, metrics: Metrics, clock: Callable[[], datetime]) -> None:
         self._state = state
         self._parts = parts
         self._metrics = metrics
+        self._clock = clock
         self._thread: threading.Thread | None = None
         self._in_step_at: dict[int, datetime] = {}
 
@@ -40,7 +43,7 @@ class Freshness:
 
     def _measure_all(self) -> None:
         for job in self._state.jobs.list(include_ended=True):
-            if job.ended is not None or job.definition.schedule.ended(datetime.now(UTC)):
+            if job.ended is not None or job.definition.schedule.ended(self._clock()):
                 self._metrics.forget(job.name)
                 continue
             rows = None
@@ -51,7 +54,7 @@ class Freshness:
                 # Its next run meets this too, and tells it in full.
                 log.debug("rows behind of %s are unknown: %s", job.name, error)
             try:
-                self._judge(job, rows, datetime.now(UTC))
+                self._judge(job, rows, self._clock())
             except SyncdError as error:
                 log.error("how far %s is behind cannot be judged: %s", job.name, error)
 

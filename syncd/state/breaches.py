@@ -51,4 +51,4 @@ class Breaches:
     def _begin(self, connection: sa.Connection, webhook: int, job_id: int, now: datetime) -> bool:
         values = {"webhook": webhook, "job_id": job_id, "at": now}
         insert = self._database.upsert(webhook_breaches).values(**values).on_conflict_do_nothing()
-        return connection.execute(insert).rowcount == 1
+        return connection.execute(insert.returning(webhook_breaches.c.job_id)).one_or_none() is not None

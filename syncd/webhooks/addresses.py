@@ -66,7 +66,9 @@ def checked_url(text: str) -> httpx.URL:
     try:
         url = httpx.URL(text)
     except (httpx.InvalidURL, ValueError):
-        raise ValueError("must be a URL such as https://example.com/path") from None
+        raise ValueError(
+            "must be a URL such as https://example.com/path, an IPv4 address in it four decimal numbers"
+        ) from None
     host = url.raw_host.decode("ascii")
     reasons = []
     if url.scheme not in {"http", "https"}:
@@ -75,9 +77,9 @@ def checked_url(text: str) -> httpx.URL:
         reasons.append("must hold no user and no password: the receiver knows syncd by the signature")
     if _HOST.fullmatch(host) is None:
         reasons.append("must name a host")
-    elif _is_disguised(host):
+    elif ":" not in host and _is_disguised(host):
         reasons.append("must write an IPv4 address as four decimal numbers")
-    if url.port == 0:
+    if url.port is not None and not 1 <= url.port <= 65535:
         reasons.append("must name a port from 1 to 65535")
     if reasons:
         raise ValueError("; ".join(reasons))

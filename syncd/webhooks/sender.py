@@ -86,7 +86,7 @@ class Sender:
                 pool.stream("POST", place, headers=list(sent.items()), content=body.encode()) as response,
             ):
                 _drop(response)
-                retry_after = dict(response.headers).get(b"retry-after")
+                retry_after = {name.lower(): value for name, value in response.headers}.get(b"retry-after")
                 return Answer(response.status, None if retry_after is None else retry_after.decode("latin-1"))
         except httpcore.TimeoutException as error:
             raise TransientError(f"no answer within {self._seconds:g} seconds") from error

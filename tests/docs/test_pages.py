@@ -96,7 +96,12 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
 def test_every_key_is_in_the_reference() -> None:
     """Each field of each model that a file may fill is a row of docs/config.md."""
     reference = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
-    models: dict[str, type[BaseModel]] = {"jobs.<name>": JobDefinition, "server": Server, "limits": Limits, "webhooks": Webhooks}
+    models: dict[str, type[BaseModel]] = {
+        "jobs.<name>": JobDefinition,
+        "server": Server,
+        "limits": Limits,
+        "webhooks": Webhooks,
+    }
     for kind, prefix in {
         "source": "databases.<name>",
         "knowledge_base": "knowledge_bases.<name>",
