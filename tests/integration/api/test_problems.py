@@ -215,6 +215,15 @@ def test_the_description_names_every_route_and_the_form_of_its_errors(client: ht
         ("/v1/runs/{run}", "get"),
         ("/v1/knowledge-bases", "get"),
         ("/v1/knowledge-bases/{name}/search", "post"),
+        ("/v1/webhooks", "get"),
+        ("/v1/webhooks", "post"),
+        ("/v1/webhooks/{webhook}", "get"),
+        ("/v1/webhooks/{webhook}", "patch"),
+        ("/v1/webhooks/{webhook}", "delete"),
+        ("/v1/webhooks/{webhook}/ping", "post"),
+        ("/v1/webhooks/{webhook}/rotate-secret", "post"),
+        ("/v1/webhooks/{webhook}/deliveries", "get"),
+        ("/v1/webhooks/{webhook}/deliveries/{delivery}/redeliver", "post"),
     }
     for methods in described["paths"].values():
         for operation in methods.values():
