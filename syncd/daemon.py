@@ -17,6 +17,7 @@ from syncd.admission import Admission
 from syncd.api.app import create_app
 from syncd.api.serve import Server
 from syncd.api.services import Services
+from syncd.api.webhook_views import shown_run
 from syncd.config.settings import Settings
 from syncd.errors import InUse, SyncdError
 from syncd.freshness import Freshness, known_rows_behind
@@ -32,6 +33,7 @@ from syncd.telemetry import Metrics, RunLog, bound
 from syncd.telemetry.readings import job_readings
 from syncd.telemetry.run_log import Line
 from syncd.triggers import Triggers
+from syncd.webhooks import Deliverer, Sender
 from syncd.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -134,14 +136,14 @@ class Daemon:
             except _StoppedEarly:
                 return True
             jobs = JobService(state, now, settings.limits, parts.examine)
-            run_log = RunLog(lambda run, lines: keep_lines(state, run, lines))
-            logging.getLogger().addHandler(run_log)
-            stack.callback(logging.getLogger().removeHandler, run_log)
+            run_log = _log_of_runs(state, stack)
+            deliverer = Deliverer(state, Sender(settings.webhooks.allowed), shown_run, now)
 
             def finished(run: Run) -> None:
                 metrics.run_finished(run)
                 run_log.flush()
                 run_log.forget(run.id)
+                deliverer.wake()
 
             worker = Worker(
                 state,
@@ -183,11 +185,14 @@ class Daemon:
                         registry=registry,
                         clock=now,
                         anonymous=server.anonymous,
+                        deliverer=deliverer,
                     ),
                     server.hosts,
                 )
             )
             stack.callback(server.stop)
+            deliverer.start()
+            stack.callback(deliverer.stop)
             worker.start()
             stack.callback(lambda: ended.append(worker.stop()))
             scheduler = Scheduler(tick)
@@ -195,7 +200,7 @@ class Daemon:
             stack.callback(scheduler.stop)
             scheduler.update(living)
             log.info("syncd is ready: %s jobs, %s", len(settings.jobs), server.url)
-            freshness = Freshness(state, parts, metrics)
+            freshness = Freshness(state, parts, metrics, now)
             reload = Reload(self._configuration, seen, settings, jobs, parts, scheduler)
             self._keep_house(state, worker, scheduler, freshness, reload, run_log)
             log.info("stopping")
@@ -260,9 +265,14 @@ class Daemon:
                 rest = REPEAT_SECONDS
 
 
-def keep_lines(state: State, run: str, lines: Sequence[Line]) -> None:
-    """Keep lines of a run's log in the state."""
-    state.run_lines.append(int(run.removeprefix("run_")), [RunLine(*line) for line in lines])
+def _log_of_runs(state: State, stack: ExitStack) -> RunLog:
+    def keep(run: str, lines: Sequence[Line]) -> None:
+        state.run_lines.append(int(run.removeprefix("run_")), [RunLine(*line) for line in lines])
+
+    run_log = RunLog(keep)
+    logging.getLogger().addHandler(run_log)
+    stack.callback(logging.getLogger().removeHandler, run_log)
+    return run_log
 
 
 class _Every:

@@ -92,7 +92,7 @@ class Reload:
         except SyncdError:
             asked.set()
             raise
-        for name in ("state", "server", "limits"):
+        for name in ("state", "server", "limits", "webhooks"):
             if getattr(settings, name) != getattr(self._settings, name):
                 log.warning("%s is configured anew: restart to apply it", name)
         self._settings = settings

@@ -21,6 +21,7 @@ from syncd.api.routes import (
     runs,
     tokens,
     triggers,
+    webhooks,
 )
 from syncd.api.schemas import Problem
 from syncd.api.services import Services
@@ -32,6 +33,7 @@ def create_app(services: Services, hosts: Collection[str] | None) -> FastAPI:
     Args:
         services: what the routes stand on.
         hosts: the `Host` headers that are answered, in lower case; None for any.
+        deliverer: sends to webhooks; without one, they are only pinged, at public addresses.
     """
     app = FastAPI(
         title="syncd",
@@ -55,6 +57,7 @@ def create_app(services: Services, hosts: Collection[str] | None) -> FastAPI:
         runs,
         knowledge_bases,
         tokens,
+        webhooks,
     ):
         app.include_router(resource.router(services), responses=dict(DENIALS))
     app.add_middleware(Guard, hosts=hosts)

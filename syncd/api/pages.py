@@ -93,6 +93,8 @@ LineCursor = Annotated[int, BeforeValidator(_number("lines")), _SCHEMA]
 VersionCursor = Annotated[int, BeforeValidator(_number("versions")), _SCHEMA]
 RunCursor = Annotated[int, BeforeValidator(_number("runs")), _SCHEMA]
 TokenCursor = Annotated[int, BeforeValidator(_number("tokens")), _SCHEMA]
+WebhookCursor = Annotated[int, BeforeValidator(_number("webhooks")), _SCHEMA]
+DeliveryCursor = Annotated[int, BeforeValidator(_number("deliveries")), _SCHEMA]
 NameCursor = Annotated[
     str, Field(pattern=NAME_PATTERN), BeforeValidator(lambda text: _place("knowledge-bases", text)), _SCHEMA
 ]

@@ -13,6 +13,7 @@ from syncd.model.job import Job
 from syncd.model.record import Match, Metadata
 from syncd.state import State
 from syncd.triggers import Triggers
+from syncd.webhooks import Deliverer
 
 Search = Callable[[str, str, int, Metadata], list[Match]]
 """Finds the chunks nearest to a text: name of the knowledge base, text, how many, metadata that they must equal."""
@@ -36,6 +37,7 @@ class Services:
         registry: the metrics to expose.
         clock: tells the time, aware and in UTC.
         anonymous: whether those who can reach the server need no token, as long as there is none.
+        deliverer: sends to webhooks, and knows where they may lead.
     """
 
     state: State
@@ -51,3 +53,4 @@ class Services:
     registry: CollectorRegistry
     clock: Callable[[], datetime]
     anonymous: bool
+    deliverer: Deliverer

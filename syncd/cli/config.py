@@ -79,6 +79,7 @@ def as_data(settings: Settings) -> dict[str, Any]:
         "jobs": {name: job.model_dump(mode="json", exclude_none=True) for name, job in settings.jobs.items()},
         "server": settings.server.model_dump(mode="json"),
         "limits": settings.limits.model_dump(mode="json"),
+        "webhooks": settings.webhooks.model_dump(mode="json"),
     }
 
 

@@ -11,14 +11,14 @@ from syncd.config.parts import OptionsFor, names, read_databases, read_knowledge
 from syncd.config.reader import read
 from syncd.config.rules import check_jobs, check_names, check_paths
 from syncd.config.secrets import Secrets
-from syncd.config.settings import Limits, Server, Settings
+from syncd.config.settings import Limits, Server, Settings, Webhooks
 from syncd.config.validation import Report, validated
 from syncd.config.variables import Variables
 from syncd.config.wording import quoted
 from syncd.errors import ConfigError, Fault
 from syncd.model.job import JobDefinition
 
-S = TypeVar("S", Server, Limits)
+S = TypeVar("S", Server, Limits, Webhooks)
 
 FILE = "syncd.yaml"
 JOBS_FOLDER = "jobs"
@@ -144,6 +144,7 @@ def _settings(report: Report, options_for: OptionsFor) -> Settings | None:
             report.add_unknown((key,), Settings.model_fields)
     server = _section(report, "server", Server)
     limits = _section(report, "limits", Limits)
+    webhooks = _section(report, "webhooks", Webhooks)
     databases = read_databases(report, options_for)
     knowledge_bases = read_knowledge_bases(report, options_for)
     named = names(report, "jobs")
@@ -161,6 +162,7 @@ def _settings(report: Report, options_for: OptionsFor) -> Settings | None:
         "jobs": jobs,
         "server": server or Server(),
         "limits": limits or Limits(),
+        "webhooks": webhooks or Webhooks(),
     }
     state = root.child("state")
     if state is not None:

@@ -55,6 +55,7 @@ _SECTIONS: tuple[tuple[Kind, str, str, str], ...] = (
         "What cuts texts into pieces that the model reads whole.",
     ),
 )
+_MODELS = (("jobs.<name>", "Jobs"), ("server", "Server"), ("limits", "Limits"), ("webhooks", "Webhooks"))
 
 
 def reference(parts: Parts) -> str:
@@ -72,7 +73,7 @@ def reference(parts: Parts) -> str:
         for name, body in _types(sections, prefix).items():
             note = " (the default)" if DEFAULT_TYPES.get(kind) == name else ""
             lines += ["", f"### `type: {name}`{note}", "", *_table(_rows(body, definitions, f"{prefix}."))]
-    for section, title in (("jobs.<name>", "Jobs"), ("server", "Server"), ("limits", "Limits")):
+    for section, title in _MODELS:
         entry = sections[section.partition(".")[0]]
         body = definitions[(entry if "$ref" in entry else entry["additionalProperties"])["$ref"].rpartition("/")[2]]
         lines += ["", f"## {title}", "", *_table(_rows(body, definitions, f"{section}."))]

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from syncd.config.parts import DEFAULT_TYPES
-from syncd.config.settings import Kind, Limits, Server, Settings
+from syncd.config.settings import Kind, Limits, Server, Settings, Webhooks
 from syncd.model.fields import NAME_PATTERN
 from syncd.model.job import JobDefinition
 
@@ -33,7 +33,7 @@ def json_schema(parts: Parts) -> Schema:
         parts: the model of the options of each type, by kind and type.
     """
     options = [model for types in parts.values() for model in types.values()]
-    models: list[type[BaseModel]] = list(dict.fromkeys([JobDefinition, Server, Limits, *options]))
+    models: list[type[BaseModel]] = list(dict.fromkeys([JobDefinition, Server, Limits, Webhooks, *options]))
     refs, shared = models_json_schema([(model, _MODE) for model in models], ref_template="#/$defs/{model}")
     definitions = {name: _plainer(schema) for name, schema in shared.get("$defs", {}).items()}
 
@@ -54,6 +54,7 @@ def json_schema(parts: Parts) -> Schema:
         "jobs": _named(of(JobDefinition)),
         "server": of(Server),
         "limits": of(Limits),
+        "webhooks": of(Webhooks),
     }
     for name, field in Settings.model_fields.items():
         sections[name]["description"] = _one_line(field.description)

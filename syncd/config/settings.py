@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, SecretStr
@@ -77,6 +78,25 @@ class Limits(Model):
         return parse_duration(self.max_duration)
 
 
+def _checked_network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a network: write one such as 10.0.0.0/8 or fd00::/8") from error
+
+
+class Webhooks(Model):
+    """Where webhooks may lead."""
+
+    allow_private: list[Annotated[str, AfterValidator(_checked_network)]] = Field(default_factory=list)
+    """Networks that webhooks may lead to although they are not public, such as `10.0.0.0/8`; by default none."""
+
+    @property
+    def allowed(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks that webhooks may lead to although they are not public."""
+        return tuple(ip_network(text) for text in self.allow_private)
+
+
 def _checked_state(url: SecretStr) -> SecretStr:
     if not url.get_secret_value().startswith(("sqlite://", "sqlite+", "postgresql://", "postgresql+")):
         raise ValueError("state must be a URL such as sqlite:///data/syncd.db or postgresql://user@host/name")
@@ -98,6 +118,8 @@ class Settings(Model):
     """Where the daemon listens."""
     limits: Limits = Limits()
     """What jobs may ask for, and how much runs at once."""
+    webhooks: Webhooks = Webhooks()
+    """Where webhooks may lead."""
     _places: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     @property

@@ -1,12 +1,14 @@
-"""What syncd remembers: jobs, runs, leases, checkpoints, dead letters, events and tokens, in SQLite or PostgreSQL."""
+"""What syncd remembers, in SQLite or PostgreSQL: jobs, their runs, how far they came, who may ask, whom to tell."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from syncd.state.breaches import Breaches
 from syncd.state.checkpoints import Checkpoints
 from syncd.state.database import Database
 from syncd.state.dead_letters import DeadLetters
+from syncd.state.deliveries import Deliveries
 from syncd.state.events import Event, Events
 from syncd.state.jobs import Jobs, JobVersion
 from syncd.state.leases import Bounds, Leases
@@ -15,6 +17,7 @@ from syncd.state.queue import Queue
 from syncd.state.run_lines import RunLine, RunLines
 from syncd.state.runs import Runs
 from syncd.state.tokens import Tokens
+from syncd.state.webhooks import Webhooks
 
 __all__ = ["Bounds", "Event", "JobVersion", "RunLine", "State", "is_alive", "owner_id"]
 
@@ -32,6 +35,9 @@ class State:
     dead_letters: DeadLetters
     events: Events
     tokens: Tokens
+    webhooks: Webhooks
+    deliveries: Deliveries
+    breaches: Breaches
     _database: Database = field(repr=False)
 
     @classmethod
@@ -56,6 +62,9 @@ class State:
             dead_letters=DeadLetters(database),
             events=Events(database),
             tokens=Tokens(database),
+            webhooks=Webhooks(database),
+            deliveries=Deliveries(database),
+            breaches=Breaches(database),
             _database=database,
         )
 

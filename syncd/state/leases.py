@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from syncd.model.run import Lease, Run, RunStatus
-from syncd.state import fencing
+from syncd.state import events, fencing
 from syncd.state.database import Database
 from syncd.state.jobs import ends_of
 from syncd.state.run_rows import ACTIVE, crash, find
@@ -168,6 +168,7 @@ def _start(connection: sa.Connection, number: int, job_id: int, now: datetime) -
         .where(runs.c.number == number)
         .values(status=RunStatus.RUNNING, started_at=now, updated_at=now, job_version=version)
     )
+    events.append_run(connection, number, now)
     return True
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from syncd.errors import NotFound
 from syncd.model.job import Job
 from syncd.model.run import LIVE, PENDING, Counts, Lease, Request, Run, RunOptions, RunStatus, Trigger
-from syncd.state import fencing
+from syncd.state import events, fencing
 from syncd.state.schema import jobs, runs
 
 ACTIVE = (RunStatus.RUNNING, RunStatus.CANCELING)
@@ -141,6 +141,8 @@ def crash(connection: sa.Connection, job_id: int, reason: str, now: datetime) ->
         .values(status=RunStatus.CRASHED, finished_at=now, updated_at=now, error=reason)
         .returning(runs.c.number)
     ).all()
+    for number in numbers:
+        events.append_run(connection, number, now)
     return [find(connection, number) for number in numbers]
 
 

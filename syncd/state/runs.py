@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from syncd.errors import Conflict
 from syncd.model.run import LIVE, SUCCESSFUL, Counts, Lease, Run, RunStatus, Trigger
-from syncd.state import fencing
+from syncd.state import events, fencing
 from syncd.state.database import Database
 from syncd.state.run_rows import all_runs, find, live_runs, update_held
 from syncd.state.schema import run_lines, runs
@@ -102,6 +102,7 @@ class Runs:
                 case _:
                     raise Conflict(f"{run.id} is already {run.status}", "there is nothing left to cancel")
             connection.execute(sa.update(runs).where(runs.c.number == number).values(updated_at=now, **change))
+            events.append_run(connection, number, now)
             return find(connection, number)
 
         return self._database.write(work)
@@ -176,6 +177,7 @@ class Runs:
             change = {"status": status, "watermark": watermark, "error": error, "finished_at": now, "updated_at": now}
             change["next_retry_at"] = None
             update_held(connection, lease, run_number, counts, stages, **change)
+            events.append_run(connection, run_number, now)
             fencing.release(connection, lease.job_id)
             return find(connection, run_number)
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
 from syncd.model.run import RunStatus
+from syncd.model.webhook import DeliveryStatus
 
 VERSION_TABLE = "syncd_version"
 REVISION = "0001"
@@ -76,6 +77,8 @@ _PENDING = sa.text(f"plain AND status IN ('{RunStatus.DELAYED}', '{RunStatus.QUE
 _KEPT = sa.text("deleted IS NULL")
 _ACTIVE = sa.text(f"status IN ('{RunStatus.RUNNING}', '{RunStatus.CANCELING}')")
 _UNREVOKED = sa.text("revoked_at IS NULL")
+_UNTOLD = sa.text("told_at IS NULL")
+_UNSENT = sa.text(f"status = '{DeliveryStatus.PENDING}'")
 
 
 def _job_id(*, primary_key: bool = False, nullable: bool = False) -> sa.Column[int]:
@@ -211,7 +214,12 @@ events = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("detail", _MESSAGE, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
+    # Runs are pruned, and their events outlive them for a while.
+    sa.Column("run_number", _NUMBER),
+    sa.Column("webhook", _NUMBER),
+    sa.Column("told_at", UtcTime),
     sa.Index(None, "job_id", "number"),
+    sa.Index("ix_events_untold", "number", sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
     sqlite_autoincrement=True,
 )
 
@@ -232,4 +240,57 @@ tokens = sa.Table(
     sa.Column("last_used_at", UtcTime),
     sa.Index("uq_tokens_name", "name", unique=True, sqlite_where=_UNREVOKED, postgresql_where=_UNREVOKED),
     sqlite_autoincrement=True,
+)
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("former_secret", sa.Text),
+    sa.Column("former_until", UtcTime),
+    sa.Column("events", sa.JSON, nullable=False),
+    sa.Column("jobs", sa.JSON(none_as_null=True)),
+    sa.Column("max_seconds_behind", sa.Integer),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("updated_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("name"),
+    sqlite_autoincrement=True,
+)
+
+webhook_deliveries = sa.Table(
+    "webhook_deliveries",
+    metadata,
+    sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("webhook", _NUMBER, sa.ForeignKey("webhooks.number"), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    _job_id(nullable=True),
+    sa.Column("run_number", _NUMBER),
+    sa.Column("body", FreeText, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_attempt_at", UtcTime),
+    sa.Column("last_status", sa.Integer),
+    sa.Column("last_error", _MESSAGE),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("delivered_at", UtcTime),
+    sa.Index(None, "webhook", "number"),
+    sa.Index(
+        "ix_webhook_deliveries_pending",
+        "webhook",
+        "next_attempt_at",
+        sqlite_where=_UNSENT,
+        postgresql_where=_UNSENT,
+    ),
+    sqlite_autoincrement=True,
+)
+
+webhook_breaches = sa.Table(
+    "webhook_breaches",
+    metadata,
+    sa.Column("webhook", _NUMBER, sa.ForeignKey("webhooks.number"), primary_key=True),
+    _job_id(primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
 )

@@ -14,13 +14,15 @@ from pydantic import BaseModel
 
 from syncd.api.app import create_app
 from syncd.api.services import Services
-from syncd.config.settings import Limits, Server
+from syncd.api.webhook_views import shown_run
+from syncd.config.settings import Limits, Server, Webhooks
 from syncd.jobs import JobService
 from syncd.model.job import JobDefinition
 from syncd.plugins import Plugins
 from syncd.state import State
 from syncd.telemetry import METRICS
 from syncd.triggers import Triggers
+from syncd.webhooks import Deliverer, Sender
 from tests.docs.commands import known
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, inline_code, prose, rows
 
@@ -77,6 +79,7 @@ def test_every_route_is_described(tmp_path: Path) -> None:
         registry=CollectorRegistry(),
         clock=_now,
         anonymous=True,
+        deliverer=Deliverer(state, Sender(), shown_run, _now),
     )
     app = create_app(services, None)
     state.close()
@@ -110,7 +113,12 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
 def test_every_key_is_in_the_reference() -> None:
     """Each field of each model that a file may fill is a row of docs/config.md."""
     reference = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
-    models: dict[str, type[BaseModel]] = {"jobs.<name>": JobDefinition, "server": Server, "limits": Limits}
+    models: dict[str, type[BaseModel]] = {
+        "jobs.<name>": JobDefinition,
+        "server": Server,
+        "limits": Limits,
+        "webhooks": Webhooks,
+    }
     for kind, prefix in {
         "source": "databases.<name>",
         "knowledge_base": "knowledge_bases.<name>",

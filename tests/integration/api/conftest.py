@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from syncd.api.app import create_app
 from syncd.api.serve import Server
 from syncd.api.services import Services
+from syncd.api.webhook_views import shown_run
 from syncd.config.settings import Limits
 from syncd.embed.hashing import HashingEmbedder, HashingOptions
 from syncd.errors import Fault, SyncdError
@@ -30,6 +31,7 @@ from syncd.state import State
 from syncd.telemetry import Metrics
 from syncd.telemetry.readings import job_readings
 from syncd.triggers import Triggers
+from syncd.webhooks import Deliverer, Sender
 
 START = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 TTL = timedelta(minutes=5)
@@ -74,6 +76,7 @@ class World:
     unready: SyncdError | None = None
     names: list[str] = field(default_factory=lambda: ["orders_kb"])
     tables: list[str] = field(default_factory=lambda: ["shop.orders", "shop.items", "shop.parts"])
+    deliverer: Deliverer | None = None
     told: list[str] = field(default_factory=list)
     limits: Limits = field(default_factory=Limits)
     _owners: Iterator[int] = field(default_factory=itertools.count)
@@ -97,6 +100,7 @@ class World:
             registry=self.registry,
             clock=self.clock,
             anonymous=anonymous,
+            deliverer=self.deliverer or Deliverer(self.state, Sender(), shown_run, self.clock),
         )
 
     def examine(self, definition: JobDefinition) -> list[Fault]:

@@ -21,7 +21,7 @@ CASES = {
     ),
     "an unknown key that is like no other": (
         ("databases:", "zzz: 1\ndatabases:"),
-        'syncd.yaml:1: unknown key "zzz" in the file: known: databases, jobs, knowledge_bases, limits, server, state',
+        'syncd.yaml:1: unknown key "zzz" in the file: known: databases, jobs, knowledge_bases, limits, server, state, webhooks',
     ),
     "an unknown key of a plugin's options": (
         ("sqlite:///shop.db", "{url: 'sqlite:///shop.db', max_holt: 1 DAY}"),

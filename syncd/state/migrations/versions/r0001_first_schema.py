@@ -1,4 +1,4 @@
-"""Jobs and their versions, leases, runs, checkpoints, dead letters, events and tokens."""
+"""Jobs and their versions, leases, runs, checkpoints, dead letters, events, tokens and webhooks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _PENDING = sa.text("plain AND status IN ('delayed', 'queued', 'waiting')")
 _KEPT = sa.text("deleted IS NULL")
 _ACTIVE = sa.text("status IN ('running', 'canceling')")
 _UNREVOKED = sa.text("revoked_at IS NULL")
+_UNTOLD = sa.text("told_at IS NULL")
+_UNSENT = sa.text("status = 'pending'")
 
 
 def upgrade() -> None:
@@ -23,6 +25,7 @@ def upgrade() -> None:
     _runs()
     _results()
     _tokens()
+    _webhooks()
 
 
 def _jobs() -> None:
@@ -157,11 +160,73 @@ def _results() -> None:
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("detail", sa.Text, nullable=False),
         sa.Column("at", _TIME, nullable=False),
+        sa.Column("run_number", _NUMBER),
+        sa.Column("webhook", _NUMBER),
+        sa.Column("told_at", _TIME),
         sa.PrimaryKeyConstraint("number", name="pk_events"),
         _of_job("events"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_events_job_id_number", "events", ["job_id", "number"])
+    op.create_index("ix_events_untold", "events", ["number"], sqlite_where=_UNTOLD, postgresql_where=_UNTOLD)
+
+
+def _webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        sa.Column("number", _NUMBER, autoincrement=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("url", sa.Text, nullable=False),
+        sa.Column("secret", sa.Text, nullable=False),
+        sa.Column("former_secret", sa.Text),
+        sa.Column("former_until", _TIME),
+        sa.Column("events", sa.JSON, nullable=False),
+        sa.Column("jobs", sa.JSON),
+        sa.Column("max_seconds_behind", sa.Integer),
+        sa.Column("enabled", sa.Boolean, nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.Column("updated_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_webhooks"),
+        sa.UniqueConstraint("name", name="uq_webhooks_name"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("number", _NUMBER, autoincrement=True),
+        sa.Column("webhook", _NUMBER, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("job_id", _NUMBER),
+        sa.Column("run_number", _NUMBER),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("next_attempt_at", _TIME),
+        sa.Column("last_status", sa.Integer),
+        sa.Column("last_error", sa.Text),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.Column("delivered_at", _TIME),
+        sa.PrimaryKeyConstraint("number", name="pk_webhook_deliveries"),
+        sa.ForeignKeyConstraint(["webhook"], ["webhooks.number"], name="fk_webhook_deliveries_webhook"),
+        _of_job("webhook_deliveries"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_webhook_deliveries_webhook_number", "webhook_deliveries", ["webhook", "number"])
+    op.create_index(
+        "ix_webhook_deliveries_pending",
+        "webhook_deliveries",
+        ["webhook", "next_attempt_at"],
+        sqlite_where=_UNSENT,
+        postgresql_where=_UNSENT,
+    )
+    op.create_table(
+        "webhook_breaches",
+        sa.Column("webhook", _NUMBER, nullable=False),
+        sa.Column("job_id", _NUMBER, nullable=False),
+        sa.Column("at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("webhook", "job_id", name="pk_webhook_breaches"),
+        sa.ForeignKeyConstraint(["webhook"], ["webhooks.number"], name="fk_webhook_breaches_webhook"),
+        _of_job("webhook_breaches"),
+    )
 
 
 def _tokens() -> None:
