@@ -69,5 +69,7 @@ def anchors(path: Path) -> set[str]:
 def commands(block: Block) -> list[str]:
     """Return the command lines of a shell example, continued lines joined, comments left out."""
     joined = re.sub(r"\\\n\s*", "", block.text)
+    # A quoted text may go over several lines.
+    joined = re.sub(r"'[^']*'", lambda quoted: quoted[0].replace("\n", " "), joined)
     lines = [re.sub(r"(^|\s)#.*$", "", line).strip() for line in joined.splitlines()]
     return [line for line in lines if line]
