@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -236,3 +236,32 @@ def test_history_is_kept_within_its_bound(engine: Engine) -> None:
             engine.ask("copy")
             until(partial(ended, count))
     assert [run.number for run in engine.state.runs.list()] == [run.number for run in engine.finished[:-3:-1]]
+
+
+def test_a_run_stops_when_its_window_closes_and_goes_on_when_it_opens(engine: Engine) -> None:
+    """It ends at a batch boundary, and a run in its place waits for the next opening."""
+    engine.world.rewrite(
+        ("    filter_column: f", '    execution_window: {start: "11:00", end: "13:00"}\n    filter_column: f')
+    )
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    with Engine.of(engine.world, noon) as held:
+
+        def close_the_window() -> None:
+            held.at_step.clear()
+            held.clock.now = noon + timedelta(hours=1)
+
+        held.at_step["committed"] = close_the_window
+        with held.working() as worker:
+            held.ask()
+            until(lambda: held.finished)
+            [stopped] = held.finished
+            assert (stopped.status, stopped.counts.embedded) == (RunStatus.CANCELED, 100)
+            assert "the execution window has closed" in str(stopped.error)
+            waiting = until(lambda: held.state.runs.live(held.job.id))
+            assert waiting is not None
+            assert (waiting.trigger, waiting.status) == (Trigger.RECOVERY, RunStatus.DELAYED)
+            held.clock.now = noon + timedelta(hours=23)
+            worker.admit()
+            until(lambda: len(held.finished) == 2)
+        after = held.finished[1]
+        assert (after.number, after.status, after.counts.embedded) == (waiting.number, RunStatus.COMPLETED, 150)
