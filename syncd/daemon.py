@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 
 from syncd.api.app import create_app
 from syncd.api.serve import Server
-from syncd.config.settings import Settings
 from syncd.errors import InUse, SyncdError
 from syncd.freshness import Freshness
 from syncd.jobs import JobService
+from syncd.library import Library
 from syncd.model.run import RunStatus
 from syncd.parts import Parts
 from syncd.plugins import Plugins
@@ -117,10 +117,11 @@ class Daemon:
             server = Server(settings.server.host, settings.server.port, allow_remote=settings.server.allow_remote)
             stack.callback(server.close)
             holder = {"pid": str(os.getpid()), "role": "syncd run", "since": now().isoformat(), "url": server.url}
-            parts = Parts(settings, self._plugins, holder)
+            parts = Parts(settings, self._plugins, holder, state.knowledge_bases.list())
             stack.callback(parts.close)
+            library = Library(state, parts, self._plugins, now)
             try:
-                self._own(parts, settings)
+                self._own(parts)
             except _StoppedEarly:
                 return True
             worker = Worker(
@@ -148,6 +149,8 @@ class Daemon:
                     state=state,
                     knowledge_bases=lambda: sorted(parts.names()),
                     search=parts.search,
+                    databases=parts,
+                    library=library,
                     readiness=lambda: _unready(state),
                     registry=registry,
                     clock=now,
@@ -164,14 +167,14 @@ class Daemon:
             log.info("syncd is ready: %s jobs, %s", len(settings.jobs), server.url)
             freshness = Freshness(state, parts, metrics)
             reload = Reload(self._configuration, seen, settings, jobs, parts, scheduler)
-            self._keep_house(worker, scheduler, freshness, reload)
+            self._keep_house(worker, scheduler, freshness, reload, library)
             log.info("stopping")
         return all(ended)
 
-    def _own(self, parts: Parts, settings: Settings) -> None:
+    def _own(self, parts: Parts) -> None:
         """Open every knowledge base before the first run, so that one that belongs to somebody else is noticed now."""
         self._opening = True
-        for name in settings.knowledge_bases:
+        for name in parts.names():
             if self._stop.is_set():
                 raise _StoppedEarly
             try:
@@ -197,7 +200,9 @@ class Daemon:
         signal.signal(signal.SIGINT, stop)
         signal.signal(signal.SIGHUP, lambda _number, _frame: self.reload())
 
-    def _keep_house(self, worker: Worker, scheduler: Scheduler, freshness: Freshness, reload: Reload) -> None:
+    def _keep_house(
+        self, worker: Worker, scheduler: Scheduler, freshness: Freshness, reload: Reload, library: Library
+    ) -> None:
         """Do what is to be done now and then, until asked to stop; a state that does not answer is asked again."""
         rest, recovery, measurement = HOUSEKEEPING_SECONDS, _Every(REPEAT_SECONDS), _Every(FRESHNESS_SECONDS)
         while not self._stop.wait(rest):
@@ -207,6 +212,7 @@ class Daemon:
                 if recovery.is_due():
                     worker.recover()
                     scheduler.repeat_missed()
+                    library.refresh()
                 if reload.follow(self._reload) or measurement.is_due():
                     freshness.measure_in_background()
             except SyncdError as error:

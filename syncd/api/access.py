@@ -38,3 +38,25 @@ def require_job(caller: Caller, job: Job) -> Job:
     if not caller.reaches(job.name, job.definition.database, job.definition.kb_name):
         raise Forbidden(f"the token does not reach the job {job.name}", "ask for a token that does")
     return job
+
+
+def require_knowledge_base(caller: Caller, name: str) -> str:
+    """Return the knowledge base's name, if it is within the caller's limits.
+
+    Raises:
+        Forbidden: it is not.
+    """
+    if not caller.reaches_knowledge_base(name):
+        raise Forbidden(f"the token does not reach the knowledge base {name[:128]}", "ask for a token that does")
+    return name
+
+
+def require_database(caller: Caller, name: str) -> str:
+    """Return the database's name, if it is within the caller's limits.
+
+    Raises:
+        Forbidden: it is not.
+    """
+    if not caller.reaches_database(name):
+        raise Forbidden(f"the token does not reach the database {name[:128]}", "ask for a token that does")
+    return name

@@ -11,10 +11,12 @@ from prometheus_client import CollectorRegistry
 from syncd import __version__
 from syncd.api import problems
 from syncd.api.guard import Guard
+from syncd.api.routes import databases as databases_routes
 from syncd.api.routes import health, jobs, runs
 from syncd.api.routes import knowledge_bases as knowledge_bases_routes
 from syncd.api.schemas import Problem
-from syncd.api.services import Search, Services
+from syncd.api.services import Databases, Search, Services
+from syncd.library import Library
 from syncd.state import State
 
 
@@ -23,6 +25,8 @@ def create_app(
     state: State,
     knowledge_bases: Callable[[], Collection[str]],
     search: Search,
+    databases: Databases,
+    library: Library,
     readiness: Callable[[], list[str]],
     registry: CollectorRegistry,
     clock: Callable[[], datetime],
@@ -37,6 +41,8 @@ def create_app(
         state=state,
         knowledge_bases=knowledge_bases,
         search=search,
+        databases=databases,
+        library=library,
         readiness=readiness,
         registry=registry,
         clock=clock,
@@ -51,7 +57,7 @@ def create_app(
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     problems.install(app)
-    for resource in (health, jobs, runs, knowledge_bases_routes):
+    for resource in (health, jobs, runs, knowledge_bases_routes, databases_routes):
         app.include_router(resource.router(services))
     app.add_middleware(Guard, hosts=hosts)
     return app

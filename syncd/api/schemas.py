@@ -211,12 +211,6 @@ class JobView(Shown):
         )
 
 
-class KnowledgeBaseView(Shown):
-    """A knowledge base that can be searched."""
-
-    name: str
-
-
 def _scalar(value: object) -> MetadataValue:
     if value is None or isinstance(value, bool | str):
         return value

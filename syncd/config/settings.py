@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from syncd.model.job import Duration, JobDefinition, Model, Name
+from syncd.model.job import Duration, JobDefinition, Model, Name, Origin
 from syncd.model.schedule import parse_duration
 
 Kind = Literal["source", "embedder", "chunker", "knowledge_base"]
@@ -29,11 +29,18 @@ class PartConfig:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeBaseConfig:
-    """A knowledge base: the store that holds it, and what cuts and embeds the texts for it."""
+    """A knowledge base: the store that holds it, and what cuts and embeds the texts for it.
+
+    Args:
+        origin: where it is defined.
+        place: the line of the file that defines it.
+    """
 
     store: PartConfig
     embedder: PartConfig
     chunking: PartConfig
+    origin: Origin = Origin.FILE
+    place: str = field(default="", compare=False)
 
 
 class Server(Model):

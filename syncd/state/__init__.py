@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from syncd.state.checkpoints import Checkpoints
 from syncd.state.database import Database
 from syncd.state.dead_letters import DeadLetters
 from syncd.state.events import Event, Events
 from syncd.state.jobs import Jobs
+from syncd.state.knowledge_bases import KnowledgeBases
 from syncd.state.leases import Leases
 from syncd.state.owner import is_alive, owner_id
 from syncd.state.runs import Runs
@@ -26,6 +28,7 @@ class State:
     checkpoints: Checkpoints
     dead_letters: DeadLetters
     events: Events
+    knowledge_bases: KnowledgeBases
     _database: Database = field(repr=False)
 
     @classmethod
@@ -47,8 +50,14 @@ class State:
             checkpoints=Checkpoints(database),
             dead_letters=DeadLetters(database),
             events=Events(database),
+            knowledge_bases=KnowledgeBases(database),
             _database=database,
         )
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the state's file; None where it is kept on a server."""
+        return self._database.folder
 
     def ping(self) -> None:
         """Return when the state answers; changes nothing.

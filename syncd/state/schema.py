@@ -146,6 +146,14 @@ runs = sa.Table(
     sqlite_autoincrement=True,
 )
 
+knowledge_bases = sa.Table(
+    "knowledge_bases",
+    metadata,
+    sa.Column("name", _KEY, primary_key=True),
+    sa.Column("definition", sa.Text, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+)
+
 checkpoints = sa.Table(
     "checkpoints",
     metadata,

@@ -13,8 +13,10 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
 from syncd.api.app import create_app
-from syncd.config.settings import Limits, Server
+from syncd.config.settings import Limits, Server, Settings
+from syncd.library import Library
 from syncd.model.job import JobDefinition
+from syncd.parts import Parts
 from syncd.plugins import Plugins
 from syncd.state import State
 from syncd.telemetry import METRICS
@@ -56,10 +58,14 @@ def test_every_metric_is_described_as_it_is() -> None:
 def test_every_route_is_described(tmp_path: Path) -> None:
     """The table of routes is the OpenAPI document's, parameters included."""
     state = State.open(f"sqlite:///{tmp_path / 'state.db'}")
+    plugins = Plugins([])
+    parts = Parts(Settings(), plugins, {})
     app = create_app(
         state=state,
         knowledge_bases=list,
         search=lambda _name, _text, _k, _where: [],
+        databases=parts,
+        library=Library(state, parts, plugins, lambda: datetime.now(UTC)),
         readiness=list,
         registry=CollectorRegistry(),
         clock=lambda: datetime.now(UTC),

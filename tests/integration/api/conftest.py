@@ -16,12 +16,16 @@ from prometheus_client import CollectorRegistry
 
 from syncd.api.app import create_app
 from syncd.api.serve import Server
+from syncd.config.settings import Settings
 from syncd.embed.hashing import HashingEmbedder, HashingOptions
 from syncd.errors import SyncdError
+from syncd.library import Library
 from syncd.model.job import Job, JobDefinition, Origin
 from syncd.model.record import Identity, Match, Metadata, Reject
 from syncd.model.run import Checkpoint, Counts, Lease, Run, RunStatus, Trigger
 from syncd.model.watermark import Watermark
+from syncd.parts import Parts
+from syncd.plugins import Plugins
 from syncd.state import State
 from syncd.telemetry import Metrics
 from syncd.telemetry.readings import job_readings
@@ -64,11 +68,16 @@ class World:
     index: Index
     registry: CollectorRegistry
     metrics: Metrics
+    parts: Parts
     now: datetime = START
     reasons: list[str] = field(default_factory=list)
     unready: SyncdError | None = None
     names: list[str] = field(default_factory=lambda: ["orders_kb"])
+    library: Library = field(init=False)
     _owners: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.library = Library(self.state, self.parts, Plugins([]), self.clock)
 
     def clock(self) -> datetime:
         return self.now
@@ -150,6 +159,8 @@ def serving(world: World) -> Iterator[Server]:
             state=world.state,
             knowledge_bases=lambda: world.names,
             search=world.index.search,
+            databases=world.parts,
+            library=world.library,
             readiness=world.readiness,
             registry=world.registry,
             clock=world.clock,
@@ -167,9 +178,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     """An empty state and an empty index."""
     state = State.open(f"sqlite:///{tmp_path / 'state.db'}")
     registry = CollectorRegistry()
-    world = World(state, Index(), registry, Metrics(registry))
+    parts = Parts(Settings(), Plugins([]), {"role": "test"})
+    world = World(state, Index(), registry, Metrics(registry), parts)
     world.metrics.watch(lambda: job_readings(state, world.now))
     yield world
+    parts.close()
     state.close()
 
 

@@ -91,6 +91,8 @@ def test_a_server_that_others_may_ask_answers_to_any_name_but_not_to_other_pages
         state=world.state,
         knowledge_bases=lambda: world.names,
         search=world.index.search,
+        databases=world.parts,
+        library=world.library,
         readiness=world.readiness,
         registry=world.registry,
         clock=world.clock,

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -53,7 +54,7 @@ def make(url: str, *tables: sa.Table) -> None:
         table.create(engine)
 
 
-def table(name: str, *columns: sa.Column[object]) -> sa.Table:
+def table(name: str, *columns: sa.Column[Any]) -> sa.Table:
     """A table of that name."""
     return sa.Table(name, sa.MetaData(), *(columns or (sa.Column("id", sa.Integer, primary_key=True),)))
 

@@ -20,6 +20,7 @@ def upgrade() -> None:
     _jobs()
     _runs()
     _results()
+    _knowledge_bases()
 
 
 def _jobs() -> None:
@@ -129,6 +130,16 @@ def _results() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_events_job_id_number", "events", ["job_id", "number"])
+
+
+def _knowledge_bases() -> None:
+    op.create_table(
+        "knowledge_bases",
+        sa.Column("name", _KEY, nullable=False),
+        sa.Column("definition", sa.Text, nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_knowledge_bases"),
+    )
 
 
 def _of_job(table: str) -> sa.ForeignKeyConstraint:
