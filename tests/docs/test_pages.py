@@ -151,7 +151,7 @@ def test_no_tracked_file_knows_this_machine() -> None:
 def test_examples_are_in_languages_that_are_checked() -> None:
     """Each fenced example is of a kind that some test here reads."""
     every = re.findall(r"^```(\w*)\n.*?^```$", "\n".join(p.read_text() for p in PAGES), re.MULTILINE | re.DOTALL)
-    assert set(every) <= {"yaml", "sh", "python", "toml", "sql", "ini", "dockerfile"}
+    assert set(every) <= {"yaml", "sh", "json", "python", "toml", "sql", "ini", "dockerfile"}
     assert len(every) == len(blocks(*set(every)))
 
 
