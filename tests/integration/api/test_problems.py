@@ -214,7 +214,13 @@ def test_the_description_names_every_route_and_the_form_of_its_errors(client: ht
         ("/v1/runs", "get"),
         ("/v1/runs/{run}", "get"),
         ("/v1/knowledge-bases", "get"),
+        ("/v1/knowledge-bases", "post"),
+        ("/v1/knowledge-bases/{name}", "get"),
+        ("/v1/knowledge-bases/{name}", "delete"),
         ("/v1/knowledge-bases/{name}/search", "post"),
+        ("/v1/databases", "get"),
+        ("/v1/databases/{name}/tables", "get"),
+        ("/v1/databases/{name}/tables/{table}", "get"),
     }
     for methods in described["paths"].values():
         for operation in methods.values():
