@@ -22,6 +22,7 @@ from syncd.config.settings import Settings
 from syncd.errors import InUse, SyncdError
 from syncd.freshness import Freshness, known_rows_behind
 from syncd.jobs import JobService
+from syncd.library import Library
 from syncd.model.run import Run, RunStatus
 from syncd.parts import Parts
 from syncd.plugins import Plugins
@@ -121,18 +122,13 @@ class Daemon:
             metrics = Metrics(registry)
             metrics.watch(lambda: job_readings(state, now()))
             triggers, admission = Triggers(state, now), Admission(state, now)
-            server = Server(
-                settings.server.host,
-                settings.server.port,
-                guarded=state.tokens.exist(),
-                allow_remote=settings.server.allow_remote,
-            )
-            stack.callback(server.close)
+            server = _listen(settings, state, stack)
             holder = {"pid": str(os.getpid()), "role": "syncd run", "since": now().isoformat(), "url": server.url}
-            parts = Parts(settings, self._plugins, holder)
+            parts = Parts(settings, self._plugins, holder, state.knowledge_bases.list())
             stack.callback(parts.close)
+            library = Library(state, parts, self._plugins, now)
             try:
-                self._own(parts, settings)
+                self._own(parts)
             except _StoppedEarly:
                 return True
             jobs = JobService(state, now, settings.limits, parts.examine)
@@ -181,6 +177,8 @@ class Daemon:
                         rows_behind=lambda job: known_rows_behind(state, parts, job),
                         knowledge_bases=lambda: sorted(parts.names()),
                         search=parts.search,
+                        databases=parts,
+                        library=library,
                         readiness=lambda: _unready(state),
                         registry=registry,
                         clock=now,
@@ -202,14 +200,14 @@ class Daemon:
             log.info("syncd is ready: %s jobs, %s", len(settings.jobs), server.url)
             freshness = Freshness(state, parts, metrics, now)
             reload = Reload(self._configuration, seen, settings, jobs, parts, scheduler)
-            self._keep_house(state, worker, scheduler, freshness, reload, run_log)
+            self._keep_house(state, worker, scheduler, freshness, reload, run_log, library)
             log.info("stopping")
         return all(ended)
 
-    def _own(self, parts: Parts, settings: Settings) -> None:
+    def _own(self, parts: Parts) -> None:
         """Open every knowledge base before the first run, so that one that belongs to somebody else is noticed now."""
         self._opening = True
-        for name in settings.knowledge_bases:
+        for name in parts.names():
             if self._stop.is_set():
                 raise _StoppedEarly
             try:
@@ -243,6 +241,7 @@ class Daemon:
         freshness: Freshness,
         reload: Reload,
         run_log: RunLog,
+        library: Library,
     ) -> None:
         """Do what is to be done now and then, until asked to stop; a state that does not answer is asked again."""
         rest, recovery, measurement = HOUSEKEEPING_SECONDS, _Every(REPEAT_SECONDS), _Every(FRESHNESS_SECONDS)
@@ -258,11 +257,23 @@ class Daemon:
                 if recovery.is_due():
                     worker.recover()
                     scheduler.repeat_missed()
+                    library.refresh()
                 if reload.follow(self._reload) or measurement.is_due():
                     freshness.measure_in_background()
             except SyncdError as error:
                 log.error("syncd goes on when this does: %s", error)
                 rest = REPEAT_SECONDS
+
+
+def _listen(settings: Settings, state: State, stack: ExitStack) -> Server:
+    server = Server(
+        settings.server.host,
+        settings.server.port,
+        guarded=state.tokens.exist(),
+        allow_remote=settings.server.allow_remote,
+    )
+    stack.callback(server.close)
+    return server
 
 
 def _log_of_runs(state: State, stack: ExitStack) -> RunLog:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
+from syncd.config.kept import merge
 from syncd.config.settings import KnowledgeBaseConfig, PartConfig, Settings
-from syncd.errors import DefinitionRefused, Fault, NotFound, SyncError, TransientError
+from syncd.errors import Conflict, DefinitionRefused, Fault, NotFound, SyncError, TransientError
 from syncd.model.identity import document_prefix
 from syncd.model.job import Job, JobDefinition
+from syncd.model.knowledge_base import KeptKnowledgeBase
 from syncd.model.record import Match, Metadata
 from syncd.plugins import Plugins
-from syncd.ports import Chunker, Embedder, KnowledgeBase, Source
+from syncd.ports import Catalog, Chunker, Embedder, KnowledgeBase, Source
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,11 @@ class Target:
     embedder: Embedder
     chunker: Chunker
     knowledge_base: KnowledgeBase
+
+    @property
+    def embedding(self) -> str:
+        """The fingerprint of what fills it."""
+        return f"{self.embedder.fingerprint} {self.chunker.fingerprint}"
 
 
 @dataclass(slots=True)
@@ -43,28 +50,84 @@ class Parts:
         settings: the configuration.
         plugins: the classes behind its types.
         holder: who opens knowledge bases, for the message of a lock.
+        kept: the knowledge bases that were made through the API.
     """
 
-    def __init__(self, settings: Settings, plugins: Plugins, holder: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, plugins: Plugins, holder: Mapping[str, str], kept: Iterable[KeptKnowledgeBase] = ()
+    ) -> None:
         self._settings = settings
         self._plugins = plugins
         self._holder = holder
+        self._kept = tuple(kept)
+        self._leaving: set[str] = set()
+        self._bases: Mapping[str, KnowledgeBaseConfig] = {}
+        self._left_out: Mapping[str, str] = {}
         self._entries: dict[str, _Entry] = {}
         self._embedders: list[tuple[PartConfig, Embedder]] = []
         self._lock = threading.Lock()
         self._opening: dict[str, threading.Lock] = {}
+        self._merge()
 
     def configure(self, settings: Settings) -> None:
         """Use new settings from now on; a knowledge base that is open keeps its own until it is closed."""
         with self._lock:
             for name, entry in self._entries.items():
-                if settings.knowledge_bases.get(name) != entry.config:
+                known = self._settings.knowledge_bases.get(name) == entry.config
+                if known and settings.knowledge_bases.get(name) != entry.config:
                     log.warning("knowledge base %s is configured anew: restart to apply it", name)
             self._settings = settings
+            self._merge()
+
+    def keep(self, kept: Iterable[KeptKnowledgeBase]) -> None:
+        """Use these knowledge bases of the API from now on, and close those that are no more."""
+        with self._lock:
+            before, self._kept = self._kept, tuple(kept)
+            if self._kept == before and not self._leaving:
+                return
+            self._leaving.clear()
+            self._merge()
+            gone = {one.name for one in before} - set(self._bases)
+        for name in gone:
+            with self._opened(name) as entry:
+                if entry is not None:
+                    entry.suspect = True
 
     def names(self) -> tuple[str, ...]:
-        """Return the knowledge bases of the configuration."""
-        return tuple(self._settings.knowledge_bases)
+        """Return the knowledge bases that there are."""
+        return tuple(self._bases)
+
+    def knowledge_bases(self) -> Mapping[str, KnowledgeBaseConfig]:
+        """Return the knowledge bases of the configuration, and those of the API that can be used beside them."""
+        return self._bases
+
+    def left_out(self) -> Mapping[str, str]:
+        """Say of knowledge bases of the API why they cannot be used, by name."""
+        return self._left_out
+
+    def databases(self) -> Mapping[str, str]:
+        """Return the databases of the configuration by name, each with its kind; none of them is asked."""
+        found = {}
+        for name, config in self._settings.databases.items():
+            catalog = self._plugins.catalog(name, config)
+            found[name] = config.type if catalog is None else catalog.dialect
+        return found
+
+    @contextmanager
+    def browse(self, name: str) -> Iterator[Catalog]:
+        """Lend what looks around in a database.
+
+        Raises:
+            NotFound: the configuration has no such database, or one of a type that offers no look.
+        """
+        config = self._settings.databases.get(name)
+        if config is None:
+            raise NotFound(f"there is no database {name[:128]!r} in the configuration", "GET /v1/databases lists them")
+        catalog = self._plugins.catalog(name, config)
+        if catalog is None:
+            raise NotFound(f"a database of the type {config.type} has no tables to look at")
+        with closing(catalog):
+            yield catalog
 
     def source(self, job: JobDefinition) -> Source:
         """Make the source of a job; the caller closes it.
@@ -118,17 +181,44 @@ class Parts:
             entry = self._entry(name)
             with self._lock:
                 entry.users += 1
-        try:
+        with self._returned(name, entry):
             yield entry.target
-        except TransientError:
-            entry.suspect = True
-            raise
-        finally:
-            with opening, self._lock:
-                entry.users -= 1
-                if entry.suspect and entry.users == 0 and self._entries.get(name) is entry:
-                    del self._entries[name]
-                    entry.target.knowledge_base.close()
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Target | None]:
+        """Lend a knowledge base if it is open; None where it is not, and it stays so."""
+        with self._opened(name) as entry:
+            yield None if entry is None else entry.target
+
+    def is_stored(self, name: str, store: PartConfig) -> bool:
+        """Tell whether something is kept already where a new knowledge base would be. Raises as `target`."""
+        return self._plugins.is_stored(name, store)
+
+    def remove(self, name: str) -> None:
+        """Close a knowledge base and remove all that it holds; nobody can open it before the next `keep`.
+
+        Raises:
+            NotFound: there is none.
+            Conflict: it is in use.
+            InUse: another process owns it.
+        """
+        with self._lock:
+            opening = self._opening.setdefault(name, threading.Lock())
+        with opening:
+            with self._lock:
+                config, entry = self._bases.get(name), self._entries.get(name)
+                if config is None:
+                    raise NotFound(f"there is no knowledge base {name!r}")
+                if entry is not None and entry.users:
+                    raise Conflict(
+                        f"the knowledge base {name} is in use", "try again when its runs and searches have ended"
+                    )
+                self._leaving.add(name)
+                self._entries.pop(name, None)
+                self._merge()
+            if entry is not None:
+                entry.target.knowledge_base.close()
+            self._plugins.remove_knowledge_base(name, config.store, self._holder)
 
     def search(self, name: str, text: str, k: int, where: Metadata) -> list[Match]:
         """Find the chunks of a knowledge base that are nearest in meaning to a text.
@@ -161,11 +251,11 @@ class Parts:
     def _entry(self, name: str) -> _Entry:
         with self._lock:
             entry = self._entries.get(name)
-            config = self._settings.knowledge_bases.get(name)
+            config = self._bases.get(name)
         if entry is not None:
             return entry
         if config is None:
-            raise NotFound(f"there is no knowledge base {name!r} in the configuration")
+            raise NotFound(f"there is no knowledge base {name!r} in the configuration", self._left_out.get(name, ""))
         embedder = self._embedder(config.embedder)
         chunker = self._plugins.chunker(config.chunking, embedder)
         embedding = f"{embedder.fingerprint} {chunker.fingerprint}"
@@ -174,6 +264,43 @@ class Parts:
         with self._lock:
             self._entries[name] = entry
         return entry
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[_Entry | None]:
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is not None:
+                entry.users += 1
+        if entry is None:
+            yield None
+            return
+        with self._returned(name, entry):
+            yield entry
+
+    @contextmanager
+    def _returned(self, name: str, entry: _Entry) -> Iterator[None]:
+        """Take back what was lent, and close it if its last user was the one to wait for."""
+        try:
+            yield
+        except TransientError:
+            entry.suspect = True
+            raise
+        finally:
+            with self._opening[name], self._lock:
+                entry.users -= 1
+                if entry.suspect and entry.users == 0 and self._entries.get(name) is entry:
+                    del self._entries[name]
+                    entry.target.knowledge_base.close()
+
+    def _merge(self) -> None:
+        kept = [one for one in self._kept if one.name not in self._leaving]
+        merged = merge(self._settings.knowledge_bases, kept, self._plugins.options_for)
+        for name, reason in merged.left_out.items():
+            if self._left_out.get(name) != reason:
+                log.warning("knowledge base %s, made through the API, waits and is not lost: %s", name, reason)
+        self._bases, self._left_out = merged.found, merged.left_out
+        used = [config.embedder for config in self._bases.values()]
+        self._embedders = [(config, embedder) for config, embedder in self._embedders if config in used]
 
     def _embedder(self, config: PartConfig) -> Embedder:
         with self._lock:

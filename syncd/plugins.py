@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, cast
@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from syncd.config.settings import Kind, PartConfig
 from syncd.config.wording import quoted, suggestion
-from syncd.errors import NotFound, PermanentError
+from syncd.errors import Fault, NotFound, PermanentError
 from syncd.model.job import JobDefinition
-from syncd.ports import Chunker, Embedder, KnowledgeBase, Source
+from syncd.ports import Catalog, Chunker, Embedder, KnowledgeBase, Source
 
 GROUPS: Mapping[Kind, str] = {
     "source": "syncd.sources",
@@ -52,6 +52,26 @@ class KnowledgeBaseClass(PartClass, Protocol):
     """Makes knowledge bases."""
 
     def __call__(self, name: str, options: Any, embedding: str, holder: Mapping[str, str]) -> KnowledgeBase: ...
+
+
+class SourceWithCatalog(SourceClass, Protocol):
+    """Makes sources, and looks around in their database."""
+
+    def catalog(self, name: str, options: Any) -> Catalog: ...
+
+
+class RequestableClass(PartClass, Protocol):
+    """Makes embedders or chunkers, and knows which of their options must not come from a request."""
+
+    def objection(self, options: Any, configured: Sequence[BaseModel]) -> Fault | None: ...
+
+
+class RemovableClass(KnowledgeBaseClass, Protocol):
+    """Makes knowledge bases, and removes them."""
+
+    def is_stored(self, name: str, options: Any) -> bool: ...
+
+    def remove(self, name: str, options: Any, holder: Mapping[str, str]) -> None: ...
 
 
 def _sql() -> SourceClass:
@@ -139,6 +159,13 @@ class Plugins:
         """
         return cast(SourceClass, self._class("source", config.type))(config.options, job)
 
+    def catalog(self, name: str, config: PartConfig) -> Catalog | None:
+        """Make what looks around in a database, or None where its type offers nothing. Raises as `source`."""
+        found = self._class("source", config.type)
+        if not hasattr(found, "catalog"):
+            return None
+        return cast(SourceWithCatalog, found).catalog(name, config.options)
+
     def embedder(self, config: PartConfig) -> Embedder:
         """Make an embedder. Raises as `source`."""
         return cast(EmbedderClass, self._class("embedder", config.type))(config.options)
@@ -160,6 +187,30 @@ class Plugins:
         return cast(KnowledgeBaseClass, self._class("knowledge_base", config.type))(
             name, config.options, embedding, holder
         )
+
+    def objection(self, config: PartConfig, configured: Iterable[BaseModel]) -> Fault | None:
+        """Say what in a part's options must not come from a request; None where nothing is wrong.
+
+        Args:
+            configured: the options of parts of this kind that the configuration has.
+        """
+        if not self.is_requestable(config):
+            return Fault("type", f"{quoted(config.type)} is not taken from a request: name one that has it as `like`")
+        return cast(RequestableClass, self._class(config.kind, config.type)).objection(
+            config.options, tuple(configured)
+        )
+
+    def is_requestable(self, config: PartConfig) -> bool:
+        """Tell whether a request may describe a part of this type, rather than name one that the configuration has."""
+        return hasattr(self._class(config.kind, config.type), "objection")
+
+    def is_stored(self, name: str, store: PartConfig) -> bool:
+        """Tell whether something is kept in a knowledge base's place already. Raises as opening it would."""
+        return cast(RemovableClass, self._class("knowledge_base", store.type)).is_stored(name, store.options)
+
+    def remove_knowledge_base(self, name: str, store: PartConfig, holder: Mapping[str, str]) -> None:
+        """Remove all that a knowledge base that is not open holds. Raises as opening it would."""
+        cast(RemovableClass, self._class("knowledge_base", store.type)).remove(name, store.options, holder)
 
     def _class(self, kind: Kind, type_: str) -> PartClass:
         offered = self._offered.get((GROUPS[kind], type_), [])

@@ -25,6 +25,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from syncd.model.catalog import TableDescription, TableEntry
 from syncd.model.record import Document, Fingerprint, Identity, Match, Metadata, MetadataUpdate, Window
 from syncd.model.run import RunOptions
 from syncd.model.watermark import FilterValue, Watermark
@@ -136,6 +137,45 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give back connections; the source is not used afterwards."""
+        ...
+
+
+class Catalog(Protocol):
+    """What looks around in a database for somebody who chooses what to sync: definitions and statistics, never rows.
+
+    A source class that can offer one has a class method `catalog(name, options)`.
+    """
+
+    @property
+    def dialect(self) -> str:
+        """The kind of database, such as `postgresql`; nothing is asked for it."""
+        ...
+
+    def tables(self, schema: str | None, after: tuple[str, str] | None, limit: int) -> list[TableEntry]:
+        """Return the tables and views that can be read, in the order of their places.
+
+        Args:
+            schema: only those of this schema; None for every schema.
+            after: only those that come after this place.
+            limit: how many at most.
+
+        Raises:
+            PermanentError: the database cannot be used as it is configured.
+            TransientError: it does not answer in time.
+        """
+        ...
+
+    def describe(self, table: str) -> TableDescription:
+        """Describe a table or view, named `table` or `schema.table`.
+
+        Raises:
+            NotFound: there is none that can be read.
+            PermanentError, TransientError: as `tables`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
         ...
 
 

@@ -12,7 +12,8 @@ from syncd.model.job import JobDefinition
 from syncd.model.record import Record, Reject
 from syncd.model.run import RunOptions
 from syncd.model.watermark import Watermark
-from syncd.source.sql import SqlOptions, SqlSource
+from syncd.source.database import SqlOptions
+from syncd.source.sql import SqlSource
 
 
 def execute(url: str, *statements: str) -> None:

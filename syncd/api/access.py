@@ -139,3 +139,14 @@ def jobs_within(state: State, caller: Caller) -> frozenset[int] | None:
     if not caller.limited:
         return None
     return frozenset(job.id for job in state.jobs.list(include_ended=True) if reaches(caller, job))
+
+
+def require_database(caller: Caller, name: str) -> str:
+    """Return the database's name, if it is within the caller's limits.
+
+    Raises:
+        Forbidden: it is not.
+    """
+    if not caller.reaches_database(name):
+        raise Forbidden(f"the token does not reach the database {name[:128]}", "ask for a token that does")
+    return name

@@ -11,6 +11,7 @@ from syncd.api import problems
 from syncd.api.access import DENIALS
 from syncd.api.guard import Guard
 from syncd.api.routes import (
+    databases,
     health,
     job_actions,
     job_creation,
@@ -55,6 +56,7 @@ def create_app(services: Services, hosts: Collection[str] | None) -> FastAPI:
         job_dependencies,
         triggers,
         runs,
+        databases,
         knowledge_bases,
         tokens,
         webhooks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, TypeVar
@@ -70,7 +71,7 @@ def cursor(kind: str, value: int | str) -> str:
 def _place(kind: str, text: object) -> str:
     try:
         padded = str(text).encode("ascii") + b"=="
-        found, _, place = urlsafe_b64decode(padded).decode("ascii").partition(":")
+        found, _, place = urlsafe_b64decode(padded).decode("utf-8").partition(":")
     except (ValueError, binascii.Error):
         found, place = "", ""
     if found != kind:
@@ -98,3 +99,24 @@ DeliveryCursor = Annotated[int, BeforeValidator(_number("deliveries")), _SCHEMA]
 NameCursor = Annotated[
     str, Field(pattern=NAME_PATTERN), BeforeValidator(lambda text: _place("knowledge-bases", text)), _SCHEMA
 ]
+DatabaseCursor = Annotated[
+    str, Field(pattern=NAME_PATTERN), BeforeValidator(lambda text: _place("databases", text)), _SCHEMA
+]
+
+
+def table_cursor(place: tuple[str, str]) -> str:
+    """Return the cursor after the table of that schema and name."""
+    return cursor("tables", json.dumps(place))
+
+
+def _table_place(text: object) -> tuple[str, str]:
+    try:
+        match json.loads(_place("tables", text)):
+            case [str(schema), str(name)]:
+                return schema, name
+    except RecursionError:
+        pass
+    raise ValueError("must be a next_cursor that this list gave")
+
+
+TableCursor = Annotated[tuple[str, str], BeforeValidator(_table_place), _SCHEMA]

@@ -54,12 +54,6 @@ class Health(Shown):
     status: Literal["ok", "ready"]
 
 
-class KnowledgeBaseView(Shown):
-    """A knowledge base that can be searched."""
-
-    name: str
-
-
 def _scalar(value: object) -> MetadataValue:
     if value is None or isinstance(value, bool | str):
         return value

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from semantic_text_splitter import TextSplitter
 
+from syncd.errors import Fault
 from syncd.model.fields import Model
 from syncd.ports import Embedder
 
@@ -42,6 +43,11 @@ class TextChunker:
     """
 
     Options = TextOptions
+
+    @classmethod
+    def objection(cls, options: TextOptions, configured: Sequence[BaseModel]) -> Fault | None:
+        """Say what in the options must not come from a request: nothing."""
+        return None
 
     def __init__(self, options: TextOptions, embedder: Embedder) -> None:
         self._options = options

@@ -29,30 +29,31 @@ def check(
     Exits with 2 when a job cannot work as it is defined, with 3 when something does not answer.
     """
     from contextlib import ExitStack
+    from datetime import UTC, datetime
 
     from syncd.cli.checking import check_all
-    from syncd.cli.configuration import existing_state, load_settings, main_file
+    from syncd.cli.configuration import existing_state, load_settings, main_file, parts_of
     from syncd.cli.failure import YOUR_ENVIRONMENT, YOUR_INPUT
-    from syncd.cli.ownership import holder
+    from syncd.cli.overview import known_jobs
     from syncd.config.wording import quoted, suggestion
     from syncd.errors import NotFound
-    from syncd.parts import Parts
     from syncd.plugins import Plugins
 
     terminal = Terminal()
     plugins = Plugins()
     settings = load_settings(config, plugins)
-    names = list(dict.fromkeys(jobs or settings.jobs))
-    for name in names:
-        if name not in settings.jobs:
-            raise NotFound(f"there is no job {quoted(name)} in the configuration", suggestion(name, settings.jobs))
     with ExitStack() as stack, terminal.waiting("checking"):
         state = existing_state(settings)
         if state is not None:
             stack.callback(state.close)
-        parts = Parts(settings, plugins, holder("syncd check"))
+        known = {job.name: job.definition for job in known_jobs(settings, state, datetime.now(UTC))}
+        names = list(dict.fromkeys(jobs or known))
+        for name in names:
+            if name not in known:
+                raise NotFound(f"there is no job {quoted(name)} in the configuration", suggestion(name, known))
+        parts = parts_of(settings, plugins, "syncd check", state)
         stack.callback(parts.close)
-        checks = check_all(settings, plugins, parts, state, names)
+        checks = check_all({name: known[name] for name in names}, plugins, parts, state)
     file = main_file(config)
     if json:
         terminal.data({"config": str(file), "jobs": [as_data(found) for found in checks]})

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from syncd.cli.ownership import is_there
-from syncd.config.settings import KnowledgeBaseConfig, Settings
+from syncd.config.settings import KnowledgeBaseConfig
 from syncd.errors import InUse, SyncdError, TransientError, Unavailable
 from syncd.model.job import JobDefinition
 from syncd.model.watermark import Watermark
@@ -88,24 +88,25 @@ class JobCheck:
         return f"CREATE INDEX {_quoted(index)} ON {place} ({', '.join(map(_quoted, names))});"
 
 
-def check_all(
-    settings: Settings, plugins: Plugins, parts: Parts, state: State | None, names: list[str]
-) -> list[JobCheck]:
+def check_all(jobs: Mapping[str, JobDefinition], plugins: Plugins, parts: Parts, state: State | None) -> list[JobCheck]:
     """Check these jobs, several at once.
 
     Args:
-        settings: the configuration.
-        plugins: the types that it names.
+        jobs: the jobs as they are defined now, by name.
+        plugins: the types that the configuration names.
         parts: opens sources and knowledge bases.
         state: knows how far jobs have come; None where nothing has run yet.
-        names: jobs of the configuration.
     """
-    wanted = dict.fromkeys(settings.jobs[name].kb_name for name in names)
-    targets = {name: _check_target(name, settings.knowledge_bases[name], plugins, parts) for name in wanted}
-    watermarks = _watermarks(settings, state)
+    configs = parts.knowledge_bases()
+    wanted = dict.fromkeys(job.kb_name for job in jobs.values())
+    targets = {
+        name: _check_target(name, configs[name], plugins, parts) if name in configs else _missing(name, parts)
+        for name in wanted
+    }
+    watermarks = _watermarks(jobs, state)
 
     def check(name: str) -> JobCheck:
-        definition = settings.jobs[name]
+        definition = jobs[name]
         target = targets[definition.kb_name]
         watermark = watermarks.get(name)
         source, findings = None, list(target.findings)
@@ -116,7 +117,7 @@ def check_all(
         return JobCheck(name, definition, source, target, watermark, tuple(findings))
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(check, names))
+        return list(pool.map(check, jobs))
 
 
 def _report(parts: Parts, definition: JobDefinition, watermark: Watermark | None) -> SourceReport:
@@ -127,14 +128,19 @@ def _report(parts: Parts, definition: JobDefinition, watermark: Watermark | None
         source.close()
 
 
-def _watermarks(settings: Settings, state: State | None) -> Mapping[str, Watermark]:
+def _missing(name: str, parts: Parts) -> TargetCheck:
+    finding = Finding(f"there is no knowledge base {name}", parts.left_out().get(name, ""), passing=False)
+    return TargetCheck(name, "-", "-", "-", "missing", None, None, (finding,))
+
+
+def _watermarks(jobs: Mapping[str, JobDefinition], state: State | None) -> Mapping[str, Watermark]:
     """Return the watermarks that still apply to the jobs as they are configured now."""
     if state is None:
         return {}
     found: dict[str, Watermark] = {}
     for job in state.jobs.list():
         checkpoint = state.checkpoints.get(job.id)
-        definition = settings.jobs.get(job.name)
+        definition = jobs.get(job.name)
         if checkpoint is not None and definition is not None and checkpoint.meaning == definition.meaning():
             found[job.name] = checkpoint.watermark
     return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from syncd.config.settings import Settings
+    from syncd.parts import Parts
     from syncd.plugins import Plugins
     from syncd.reload import Configuration
     from syncd.state import State
@@ -63,6 +64,21 @@ def existing_state(settings: Settings) -> State | None:
     if scheme.startswith("sqlite") and not Path(path.partition("?")[0]).exists():
         return None
     return State.open(url)
+
+
+def parts_of(settings: Settings, plugins: Plugins, role: str, state: State | None) -> Parts:
+    """Make the parts for a command: those of the configuration, and the knowledge bases that the state knows besides.
+
+    Args:
+        settings: the configuration.
+        plugins: the classes behind its types.
+        role: what others are told about who opens a knowledge base.
+        state: None where nothing has been kept yet, or nothing of it is needed.
+    """
+    from syncd.cli.ownership import holder
+    from syncd.parts import Parts
+
+    return Parts(settings, plugins, holder(role), () if state is None else state.knowledge_bases.list())
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:

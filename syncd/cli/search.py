@@ -47,29 +47,30 @@ def search(
 
     Works beside a daemon too: what it owns, it searches.
     """
-    from syncd.cli.configuration import load_settings
-    from syncd.cli.ownership import holder, is_there
+    from contextlib import ExitStack
+
+    from syncd.cli.configuration import existing_state, load_settings, parts_of
+    from syncd.cli.ownership import is_there
     from syncd.config.wording import quoted, suggestion
     from syncd.errors import NotFound
-    from syncd.parts import Parts
     from syncd.plugins import Plugins
 
     conditions = dict(condition(item) for item in where or ())
     plugins = Plugins()
     settings = load_settings(config, plugins)
-    known = settings.knowledge_bases
-    if knowledge_base not in known:
-        raise NotFound(
-            f"there is no knowledge base {quoted(knowledge_base)} in the configuration",
-            suggestion(knowledge_base, known),
-        )
     terminal = Terminal()
-    with terminal.waiting("searching"):
-        parts = Parts(settings, plugins, holder("syncd search"))
-        try:
-            found = find(parts, knowledge_base, text, k, conditions) if is_there(known[knowledge_base]) else []
-        finally:
-            parts.close()
+    with ExitStack() as stack, terminal.waiting("searching"):
+        # What the configuration knows can be searched without the state.
+        state = None if knowledge_base in settings.knowledge_bases else existing_state(settings)
+        if state is not None:
+            stack.callback(state.close)
+        parts = parts_of(settings, plugins, "syncd search", state)
+        stack.callback(parts.close)
+        known = parts.knowledge_bases()
+        if knowledge_base not in known:
+            hint = parts.left_out().get(knowledge_base) or suggestion(knowledge_base, known)
+            raise NotFound(f"there is no knowledge base {quoted(knowledge_base)} in the configuration", hint)
+        found = find(parts, knowledge_base, text, k, conditions) if is_there(known[knowledge_base]) else []
     if json:
         terminal.data(found)
     else:

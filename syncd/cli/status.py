@@ -25,10 +25,8 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     from contextlib import ExitStack
     from datetime import UTC
 
-    from syncd.cli.configuration import existing_state, load_settings
+    from syncd.cli.configuration import existing_state, load_settings, parts_of
     from syncd.cli.overview import standings
-    from syncd.cli.ownership import holder
-    from syncd.parts import Parts
     from syncd.plugins import Plugins
 
     terminal = Terminal()
@@ -39,7 +37,7 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
         state = existing_state(settings)
         if state is not None:
             stack.callback(state.close)
-        parts = Parts(settings, plugins, holder("syncd status"))
+        parts = parts_of(settings, plugins, "syncd status", state)
         stack.callback(parts.close)
         found = standings(settings, state, parts, now)
     if json:

@@ -80,13 +80,12 @@ def _run_all(
     terminal: Terminal, settings: Settings, names: Sequence[str], options: RunOptions, *, quiet: bool
 ) -> tuple[list[Run], int]:
     """Run jobs one after the other, and return the runs that were begun, and what to exit with."""
+    from syncd.cli.configuration import parts_of
     from syncd.cli.execution import Execution, asked_to_stop, succeeded
     from syncd.cli.failure import RUN_FAILED, exit_code, tell
     from syncd.cli.interrupt import on_interrupt
-    from syncd.cli.ownership import holder
     from syncd.cli.progress import shown
     from syncd.errors import Cancelled, SyncdError
-    from syncd.parts import Parts
     from syncd.plugins import Plugins
     from syncd.runner import Stop
     from syncd.state import State
@@ -104,7 +103,7 @@ def _run_all(
     with ExitStack() as stack:
         state = State.open(settings.state.get_secret_value())
         stack.callback(state.close)
-        parts = Parts(settings, Plugins(), holder("syncd sync"))
+        parts = parts_of(settings, Plugins(), "syncd sync", state)
         stack.callback(parts.close)
         stack.enter_context(on_interrupt(interrupted))
         execution = Execution(settings, state, parts, stop)

@@ -51,9 +51,9 @@ def read_databases(report: Report, options_for: OptionsFor) -> dict[str, PartCon
         path = ("databases", name)
         node = report.root.reach(path)[0]
         if node.text is not None:
-            part = _part(report, path, "source", options_for, url=node.text)
+            part = read_part(report, path, "source", options_for, url=node.text)
         elif isinstance(node.value, dict):
-            part = _part(report, path, "source", options_for)
+            part = read_part(report, path, "source", options_for)
         else:
             part = None
             report.add(path, f"{label(path)} must be a URL, such as sqlite:///data/shop.db, or a mapping with a url")
@@ -70,15 +70,16 @@ def read_knowledge_bases(report: Report, options_for: OptionsFor) -> dict[str, K
         if not isinstance(report.root.reach(path)[0].value, dict):
             report.add(path, f"{label(path)} {_A_MAPPING}, such as {{type: chroma, path: data/kb, ...}}")
             continue
-        store = _part(report, path, "knowledge_base", options_for, besides=("embedder", "chunking"))
-        embedder = _part(report, (*path, "embedder"), "embedder", options_for)
-        chunking = _part(report, (*path, "chunking"), "chunker", options_for)
+        store = read_part(report, path, "knowledge_base", options_for, besides=("embedder", "chunking"))
+        embedder = read_part(report, (*path, "embedder"), "embedder", options_for)
+        chunking = read_part(report, (*path, "chunking"), "chunker", options_for)
         if store is not None and embedder is not None and chunking is not None:
-            found[name] = KnowledgeBaseConfig(store, embedder, chunking)
+            place = str(report.root.reach(path)[2])
+            found[name] = KnowledgeBaseConfig(store, embedder, chunking, place=place)
     return found
 
 
-def _part(
+def read_part(
     report: Report,
     path: Steps,
     kind: Kind,
@@ -86,7 +87,7 @@ def _part(
     besides: Collection[str] = (),
     **given: Scalar,
 ) -> PartConfig | None:
-    """Read a part's type and options.
+    """Read a part's type and options; None where they have faults, which are in the report then.
 
     Args:
         besides: keys that are not options of the part.

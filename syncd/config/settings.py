@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, SecretStr
 
 from syncd.model.fields import Duration, Model, Name
-from syncd.model.job import JobDefinition
+from syncd.model.job import JobDefinition, Origin
 from syncd.model.schedule import parse_duration
 
 Kind = Literal["source", "embedder", "chunker", "knowledge_base"]
@@ -31,11 +31,18 @@ class PartConfig:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeBaseConfig:
-    """A knowledge base: the store that holds it, and what cuts and embeds the texts for it."""
+    """A knowledge base: the store that holds it, and what cuts and embeds the texts for it.
+
+    Args:
+        origin: where it is defined.
+        place: the line of the file that defines it.
+    """
 
     store: PartConfig
     embedder: PartConfig
     chunking: PartConfig
+    origin: Origin = Origin.FILE
+    place: str = field(default="", compare=False)
 
 
 class Server(Model):

@@ -10,9 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from syncd.errors import RecordError
+from syncd.errors import Fault, RecordError
 from syncd.model.fields import Model
 from syncd.ports import Vectors
 
@@ -38,6 +38,11 @@ class HashingEmbedder:
     """
 
     Options = HashingOptions
+
+    @classmethod
+    def objection(cls, options: HashingOptions, configured: Sequence[BaseModel]) -> Fault | None:
+        """Say what in the options must not come from a request: nothing."""
+        return None
 
     def __init__(self, options: HashingOptions) -> None:
         self._dimension = options.dimension

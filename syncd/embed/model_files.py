@@ -63,6 +63,11 @@ class ModelFolder:
             )
 
 
+def is_minilm(model: str) -> bool:
+    """Tell whether a configured model name means the model that an extra of syncd installs."""
+    return model.removeprefix("sentence-transformers/") == MINILM
+
+
 def model_folder(model: str, revision: str | None) -> ModelFolder | None:
     """Find the folder that a configured model name means; None for a model that lies on the hub.
 
@@ -74,7 +79,7 @@ def model_folder(model: str, revision: str | None) -> ModelFolder | None:
     folder = Path(model).expanduser()
     if folder.is_dir():
         return ModelFolder(folder)
-    if model.removeprefix("sentence-transformers/") == MINILM:
+    if is_minilm(model):
         return _minilm()
     if model.startswith((".", "/", "~")) or model.count("/") > 1:
         raise PermanentError(f"the model folder {folder} does not exist", "correct the embedder's model")

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from syncd.embed.model_files import MINILM, ModelFolder, model_folder
-from syncd.errors import PermanentError, RecordError, TransientError
+from syncd.embed.model_files import MINILM, ModelFolder, is_minilm, model_folder
+from syncd.errors import Fault, PermanentError, RecordError, TransientError
 from syncd.model.fields import Model
 from syncd.ports import Vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,95})?")
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +51,26 @@ class SentenceTransformerEmbedder:
     """Embeds texts by meaning; the model loads when the first text is embedded."""
 
     Options = SentenceTransformerOptions
+
+    @classmethod
+    def objection(cls, options: SentenceTransformerOptions, configured: Sequence[BaseModel]) -> Fault | None:
+        """Say what in the options must not come from a request: any model that the configuration does not vouch for.
+
+        A request can neither have files of this machine read nor a model downloaded.
+        """
+        packaged = is_minilm(options.model) and options.revision is None
+        vouched = _HUB_NAME.fullmatch(options.model) is not None and any(
+            isinstance(one, SentenceTransformerOptions)
+            and (one.model, one.revision) == (options.model, options.revision)
+            for one in configured
+        )
+        if (packaged or vouched) and not Path(options.model).exists():
+            return None
+        return Fault(
+            "model",
+            f"must be {MINILM}, or with its revision a name on the hub that the configuration uses: "
+            "a request names no path, and no model that would be downloaded",
+        )
 
     def __init__(self, options: SentenceTransformerOptions) -> None:
         self._options = options

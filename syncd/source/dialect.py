@@ -91,6 +91,12 @@ class Dialect:
                 return TextType()
         raise PermanentError(f"filter_column {column.name} has the type {declared}", f"choose {USABLE}")
 
+    def may_filter(self, declared: sa.types.TypeEngine[Any]) -> bool:
+        """Tell whether a column of that declared type can be a filter column; `filter_type` has the last word."""
+        if isinstance(declared, sa.Boolean | sa.Enum) or (isinstance(declared, sa.Float) and not _is_double(declared)):
+            return False
+        return isinstance(declared, sa.Date | sa.DateTime | sa.Integer | sa.Float | sa.Numeric | sa.String)
+
     def estimated_rows(self, connection: sa.Connection, table: sa.Table) -> int | None:
         """Return about how many rows the table has, cheaply, or None where that is not known."""
         return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()

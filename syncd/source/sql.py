@@ -4,42 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
-from pydantic import Field, SecretStr
 
-from syncd.errors import PermanentError, TransientError
-from syncd.model.fields import Duration, Model
 from syncd.model.job import JobDefinition
 from syncd.model.record import Reject, Window
 from syncd.model.run import RunOptions
-from syncd.model.schedule import parse_duration
 from syncd.model.watermark import Watermark
 from syncd.ports import Pass, SourceReport
+from syncd.source.catalog import SqlCatalog
 from syncd.source.cursor import Fence, advance, observe
-from syncd.source.dialect import Dialect
-from syncd.source.dialects import DIALECTS
+from syncd.source.database import Database, SqlOptions
 from syncd.source.filter_type import initial_value
 from syncd.source.open_table import OpenTable, readable
 from syncd.source.profile import profile
 from syncd.source.table import reflect
 
 SAMPLE_ROWS = 1000
-
-
-class SqlOptions(Model):
-    """A database that SQLAlchemy can reach."""
-
-    url: SecretStr = Field(strict=False)
-    """The database's SQLAlchemy URL, such as postgresql://user:password@host/name or sqlite:///file.db."""
-    max_hold: Duration = "15 MINUTES"
-    """How long one open transaction may hold the watermark back; after that syncd warns and relies on the lookback."""
-    statement_timeout: Duration = "5 MINUTES"
-    """How long the database may take to answer one statement."""
 
 
 class SqlSource:
@@ -49,15 +31,19 @@ class SqlSource:
 
     def __init__(self, options: SqlOptions, job: JobDefinition) -> None:
         self._job = job
-        self._url = _driver_url(options.url.get_secret_value())
-        kind = DIALECTS.get(self._url.get_backend_name(), Dialect)
-        self._dialect = kind(parse_duration(options.max_hold))
-        self._engine = _engine(self._url, self._dialect, options)
+        self._database = Database(job.database, options)
+        self._dialect = self._database.dialect
+        self._connect = self._database.connect
         self._open: OpenTable | None = None
 
     def check(self) -> None:
         with self._connect() as connection:
             self._look_up(connection, None)
+
+    @classmethod
+    def catalog(cls, name: str, options: SqlOptions) -> SqlCatalog:
+        """Return what looks around in a database."""
+        return SqlCatalog(name, options)
 
     def begin(self, watermark: Watermark | None, options: RunOptions) -> Pass:
         with self._connect() as connection:
@@ -149,7 +135,7 @@ class SqlSource:
             )
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._database.close()
 
     def _look_up(self, connection: sa.Connection, watermark: Watermark | None) -> OpenTable:
         source = reflect(connection, self._job, raw=self._dialect.raw_types())
@@ -190,66 +176,3 @@ class SqlSource:
             return ()
         with self._connect() as connection:
             return opened.without_key(connection, current)
-
-    @contextmanager
-    def _connect(self) -> Iterator[sa.Connection]:
-        with self._translated(), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        # A query can hold secrets too.
-        shown = self._url if self._url.get_backend_name() == "sqlite" else self._url.set(query={})
-        where = f"database {self._job.database} ({shown.render_as_string(hide_password=True)})"
-        try:
-            if self._url.get_backend_name() == "sqlite":
-                _require_file(self._url, where)
-            yield
-        except sa.exc.DBAPIError as error:
-            reason = str(error.orig).strip()
-            if self._dialect.permanent(error) and not error.connection_invalidated:
-                raise PermanentError(f"{where} refused the query: {reason}") from error
-            raise TransientError(f"{where} did not answer: {reason}") from error
-        except sa.exc.StatementError as error:
-            raise PermanentError(f"{where}: a value does not fit its column: {error.orig}") from error
-        except (sa.exc.SQLAlchemyError, OSError) as error:
-            raise TransientError(f"{where} did not answer: {error}") from error
-
-
-def _driver_url(text: str) -> sa.URL:
-    try:
-        url = sa.make_url(text)
-    except sa.exc.ArgumentError as error:
-        raise PermanentError(
-            "the database's url is not a SQLAlchemy URL", "write kind://user:password@host/name"
-        ) from error
-    if url.drivername in {"mysql", "mariadb"}:
-        return url.set(drivername=f"{url.drivername}+pymysql")
-    return url
-
-
-def _engine(url: sa.URL, dialect: Dialect, options: SqlOptions) -> sa.Engine:
-    timeout = parse_duration(options.statement_timeout)
-    try:
-        engine = sa.create_engine(
-            url,
-            hide_parameters=True,
-            pool_pre_ping=True,
-            pool_size=1,
-            max_overflow=1,
-            connect_args=dialect.connect_arguments(timeout),
-        )
-    except (sa.exc.SQLAlchemyError, ImportError) as error:
-        raise PermanentError(f"the database {url.render_as_string()} cannot be used: {error}") from error
-
-    @sa.event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: Any) -> None:
-        dialect.prepare_session(connection, timeout)
-
-    return engine
-
-
-def _require_file(url: sa.URL, where: str) -> None:
-    """Refuse to make an empty SQLite database where a name was misspelt."""
-    if url.database and not url.database.startswith((":", "file:")) and not Path(url.database).exists():
-        raise PermanentError(f"{where}: there is no file {url.database}")

@@ -21,7 +21,7 @@ class SqliteDialect(Dialect):
     """One writer at a time; a writer's transaction cannot be seen, so late commits rest on the lookback."""
 
     def connect_arguments(self, statement_timeout: timedelta) -> dict[str, Any]:
-        return {"timeout": 30}
+        return {"timeout": min(30.0, statement_timeout.total_seconds())}
 
     def prepare_session(self, connection: Any, statement_timeout: timedelta) -> None:
         connection.execute("PRAGMA query_only = ON")
@@ -34,6 +34,10 @@ class SqliteDialect(Dialect):
 
     def raw_types(self) -> bool:
         return True
+
+    def may_filter(self, declared: sa.types.TypeEngine[Any]) -> bool:
+        # The values decide, not the declared type.
+        return not isinstance(declared, sa.LargeBinary)
 
     def filter_type(
         self, connection: sa.Connection, column: sa.Column[Any], job: JobDefinition, since: FilterValue | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -87,9 +88,19 @@ def _look(inspector: sa.Inspector, table: str | None) -> Suggestion:
         tables,
         columns=tuple(column["name"] for column in columns),
         key=key,
-        filter_columns=tuple(sorted(filter(None, map(_filter_name, columns)), key=_rank)) or key[:1],
-        content_columns=tuple(c["name"] for c in columns if _is_text(c) and c["name"] not in key)[:_MOST_CONTENT],
+        filter_columns=suggested_filters(columns, key),
+        content_columns=suggested_content(columns, key),
     )
+
+
+def suggested_filters(columns: Iterable[Any], key: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns, as SQLAlchemy reflects them, that may tell what is new, the likeliest first."""
+    return tuple(sorted(filter(None, map(_filter_name, columns)), key=_rank)) or tuple(key[:1])
+
+
+def suggested_content(columns: Iterable[Any], key: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that may hold text worth searching."""
+    return tuple(c["name"] for c in columns if _is_text(c) and c["name"] not in key)[:_MOST_CONTENT]
 
 
 def _filter_name(column: Any) -> str | None:

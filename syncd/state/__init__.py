@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from syncd.state.breaches import Breaches
 from syncd.state.checkpoints import Checkpoints
@@ -11,6 +12,7 @@ from syncd.state.dead_letters import DeadLetters
 from syncd.state.deliveries import Deliveries
 from syncd.state.events import Event, Events
 from syncd.state.jobs import Jobs, JobVersion
+from syncd.state.knowledge_bases import KnowledgeBases
 from syncd.state.leases import Bounds, Leases
 from syncd.state.owner import is_alive, owner_id
 from syncd.state.queue import Queue
@@ -38,6 +40,7 @@ class State:
     webhooks: Webhooks
     deliveries: Deliveries
     breaches: Breaches
+    knowledge_bases: KnowledgeBases
     _database: Database = field(repr=False)
 
     @classmethod
@@ -65,8 +68,14 @@ class State:
             webhooks=Webhooks(database),
             deliveries=Deliveries(database),
             breaches=Breaches(database),
+            knowledge_bases=KnowledgeBases(database),
             _database=database,
         )
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the state's file; None where it is kept on a server."""
+        return self._database.folder
 
     def ping(self) -> None:
         """Return when the state answers; changes nothing.

@@ -90,6 +90,12 @@ class Database:
         """Return an INSERT of this database's dialect, which can say what to do when the row is there."""
         return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of a SQLite file; None for a server."""
+        url = self._engine.url
+        return Path(str(url.database)).parent if url.get_backend_name() == "sqlite" else None
+
     def ping(self) -> None:
         """Ask the database for its schema's version.
 

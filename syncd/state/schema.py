@@ -180,6 +180,14 @@ run_lines = sa.Table(
     sa.Column("message", _MESSAGE, nullable=False),
 )
 
+knowledge_bases = sa.Table(
+    "knowledge_bases",
+    metadata,
+    sa.Column("name", _KEY, primary_key=True),
+    sa.Column("definition", sa.Text, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+)
+
 checkpoints = sa.Table(
     "checkpoints",
     metadata,

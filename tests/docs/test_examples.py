@@ -19,7 +19,8 @@ from syncd.errors import PermanentError
 from syncd.model.job import JobDefinition
 from syncd.model.run import RunOptions
 from syncd.plugins import Plugins
-from syncd.source.sql import SqlOptions, SqlSource
+from syncd.source.database import SqlOptions
+from syncd.source.sql import SqlSource
 from tests.docs.commands import parse
 from tests.docs.pages import Block, blocks, commands
 from tests.world import World

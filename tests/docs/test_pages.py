@@ -9,20 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
 from syncd.api.app import create_app
-from syncd.api.services import Services
-from syncd.api.webhook_views import shown_run
-from syncd.config.settings import Limits, Server, Webhooks
-from syncd.jobs import JobService
+from syncd.config.settings import Limits, Server, Settings, Webhooks
 from syncd.model.job import JobDefinition
+from syncd.parts import Parts
 from syncd.plugins import Plugins
 from syncd.state import State
 from syncd.telemetry import METRICS
-from syncd.triggers import Triggers
-from syncd.webhooks import Deliverer, Sender
+from tests.api_services import api_services
 from tests.docs.commands import known
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, inline_code, prose, rows
 
@@ -65,22 +61,7 @@ def _now() -> datetime:
 def test_every_route_is_described(tmp_path: Path) -> None:
     """The table of routes is the OpenAPI document's, parameters included."""
     state = State.open(f"sqlite:///{tmp_path / 'state.db'}")
-    services = Services(
-        state=state,
-        jobs=JobService(state, _now),
-        triggers=Triggers(state, _now),
-        changed=lambda: None,
-        wake=lambda: None,
-        purge=lambda _job: None,
-        rows_behind=lambda _job: None,
-        knowledge_bases=list,
-        search=lambda _name, _text, _k, _where: [],
-        readiness=list,
-        registry=CollectorRegistry(),
-        clock=_now,
-        anonymous=True,
-        deliverer=Deliverer(state, Sender(), shown_run, _now),
-    )
+    services = api_services(state, Parts(Settings(), Plugins([]), {}), _now)
     app = create_app(services, None)
     state.close()
     routes = {
@@ -167,7 +148,7 @@ def test_no_tracked_file_knows_this_machine() -> None:
 def test_examples_are_in_languages_that_are_checked() -> None:
     """Each fenced example is of a kind that some test here reads."""
     every = re.findall(r"^```(\w*)\n.*?^```$", "\n".join(p.read_text() for p in PAGES), re.MULTILINE | re.DOTALL)
-    assert set(every) <= {"yaml", "sh", "python", "toml", "sql", "ini", "dockerfile"}
+    assert set(every) <= {"yaml", "sh", "json", "python", "toml", "sql", "ini", "dockerfile"}
     assert len(every) == len(blocks(*set(every)))
 
 

@@ -1,19 +1,22 @@
-"""Knowledge bases: which there are, and what is in them by meaning."""
+"""Knowledge bases: which there are, how they are made and removed, and what is in them by meaning."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict
 
 from syncd.api.access import caller_with, require_knowledge_base
 from syncd.api.pages import Listed, NameCursor, Paging, cursor, listed
-from syncd.api.schemas import Found, KnowledgeBaseView, MatchView, SearchRequest
+from syncd.api.schemas import Found, MatchView, SearchRequest
 from syncd.api.services import Services
+from syncd.api.shelves import KnowledgeBaseView, NewKnowledgeBase
 from syncd.errors import NotFound
 from syncd.model.access import Caller, Scope
 
 Reader = Annotated[Caller, Depends(caller_with(Scope.KB_READ))]
+Writer = Annotated[Caller, Depends(caller_with(Scope.KB_WRITE))]
 
 
 class KnowledgeBasesQuery(Paging):
@@ -23,25 +26,56 @@ class KnowledgeBasesQuery(Paging):
     """The `next_cursor` of the page before."""
 
 
+class Removal(BaseModel):
+    """What to remove."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    purge: bool = False
+    """Remove the documents with it."""
+
+
 def router(services: Services) -> APIRouter:
     """Return the routes of knowledge bases."""
     routes = APIRouter(prefix="/v1/knowledge-bases", tags=["knowledge bases"])
+    library = services.library
 
     @routes.get("")
     def list_knowledge_bases(
         caller: Reader, query: Annotated[KnowledgeBasesQuery, Query()], request: Request, response: Response
     ) -> Listed[KnowledgeBaseView]:
-        """List the knowledge bases by name."""
-        within = sorted(filter(caller.reaches_knowledge_base, services.knowledge_bases()))
+        """List the knowledge bases by name; none is opened for it."""
+        within = filter(caller.reaches_knowledge_base, library.names())
         names = [name for name in within if query.cursor is None or name > query.cursor]
         return listed(
-            names,
+            library.look(names[: query.limit + 1]),
             query.limit,
-            mark=lambda name: cursor("knowledge-bases", name),
-            show=lambda name: KnowledgeBaseView(name=name),
+            mark=lambda holding: cursor("knowledge-bases", holding.name),
+            show=lambda holding: KnowledgeBaseView.of(holding, caller),
             request=request,
             answer=response,
         )
+
+    @routes.get("/{name}")
+    def get_knowledge_base(caller: Reader, name: str) -> KnowledgeBaseView:
+        """Show one knowledge base; it is not opened for it."""
+        return KnowledgeBaseView.of(library.get(require_knowledge_base(caller, name)), caller)
+
+    @routes.post("", status_code=201)
+    def create_knowledge_base(caller: Writer, wanted: NewKnowledgeBase, response: Response) -> KnowledgeBaseView:
+        """Make an empty knowledge base and open it; when it cannot be opened, nothing is kept."""
+        body = wanted.given()
+        for field in ("name", "like"):
+            if isinstance(named := body.get(field), str):
+                require_knowledge_base(caller, named)
+        made = library.create(body)
+        response.headers["Location"] = f"/v1/knowledge-bases/{made.name}"
+        return KnowledgeBaseView.of(made, caller)
+
+    @routes.delete("/{name}", status_code=204)
+    def delete_knowledge_base(caller: Writer, name: str, query: Annotated[Removal, Query()]) -> None:
+        """Remove a knowledge base that was made through the API; one that is not empty only with `purge=true`."""
+        library.remove(require_knowledge_base(caller, name), purge=query.purge)
 
     @routes.post("/{name}/search")
     def search(caller: Reader, name: str, wanted: SearchRequest) -> Found:

@@ -48,6 +48,31 @@ class Binding:
         self._check(model.metadata or {}, embedding)
         return self._collection(model)
 
+    def exists(self) -> bool:
+        """Tell whether there is a collection of this name, whoever made it."""
+        from chromadb.errors import NotFoundError
+
+        try:
+            self._model()
+        except NotFoundError:
+            return False
+        return True
+
+    def remove(self) -> None:
+        """Remove the collection with all that it holds, unless it is gone already.
+
+        Raises:
+            PermanentError: it belongs to another program.
+        """
+        from chromadb.errors import NotFoundError
+
+        where = self.connection
+        try:
+            self._require_ours(self._model().metadata or {})
+            where.api.delete_collection(name=self.name, tenant=where.tenant, database=where.database)
+        except NotFoundError:
+            return
+
     def identity(self) -> Identity:
         """Read the identity as it is now, also when another process advanced it."""
         metadata = self._model().metadata
@@ -92,12 +117,15 @@ class Binding:
 
         return Collection(client=self.connection.api, model=model, embedding_function=None)
 
-    def _check(self, metadata: dict[str, Any], embedding: str) -> None:
+    def _require_ours(self, metadata: dict[str, Any]) -> None:
         if not {_UUID, _EPOCH, _EMBEDDING} <= metadata.keys():
             raise PermanentError(
                 f"the collection {self.name} was not made by syncd, and stays as it is",
                 "give the knowledge base another name, or remove that collection",
             )
+
+    def _check(self, metadata: dict[str, Any], embedding: str) -> None:
+        self._require_ours(metadata)
         if metadata[_EMBEDDING] != embedding:
             raise PermanentError(
                 f"the knowledge base {self.name} was made with another model or chunking: "

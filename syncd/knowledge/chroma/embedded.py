@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,26 @@ def open_embedded(folder: Path, name: str, embedding: str, holder: Mapping[str, 
         lock.release(in_order=not lock.left_open)
         raise
     return OpenedStore(binding, collection, lock)
+
+
+def remove_embedded(folder: Path, holder: Mapping[str, str]) -> None:
+    """Remove a folder with all that it holds, unless it is gone already; its empty lock file stays.
+
+    Raises:
+        InUse: a process owns it.
+        Unavailable: it is a link, or cannot be removed.
+    """
+    if folder.is_symlink():
+        raise Unavailable(f"{folder} is a link, and what it leads to stays as it is", "remove the link by hand")
+    lock = FolderLock(folder, holder)
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise Unavailable(f"{folder} cannot be removed: {error}", "remove it by hand") from error
+    finally:
+        lock.release()
 
 
 def _open(folder: Path, name: str, embedding: str) -> tuple[Binding, Any]:

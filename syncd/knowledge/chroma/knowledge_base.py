@@ -12,7 +12,7 @@ import numpy as np
 from syncd.errors import PermanentError, TransientError
 from syncd.knowledge.chroma.collection import Binding
 from syncd.knowledge.chroma.connection import connect_server
-from syncd.knowledge.chroma.embedded import open_embedded
+from syncd.knowledge.chroma.embedded import open_embedded, remove_embedded
 from syncd.knowledge.chroma.layout import (
     PART_OF,
     Entry,
@@ -74,6 +74,36 @@ class ChromaKnowledgeBase:
             self._collection = self._open_served(embedding)
         with self._calling():
             self._most = min(int(self._binding.connection.api.get_max_batch_size()), 5000)
+
+    @classmethod
+    def is_stored(cls, name: str, options: ChromaOptions) -> bool:
+        """Tell whether there is a folder, or on a server a collection, where a knowledge base would be.
+
+        Raises:
+            PermanentError: Chroma cannot carry the name, or the server refuses the call.
+            TransientError: the server does not answer.
+        """
+        require_name(name)
+        if options.path is not None:
+            folder = Path(options.path).expanduser()
+            return folder.is_symlink() or folder.exists()
+        with _served(name, options) as binding:
+            return binding.exists()
+
+    @classmethod
+    def remove(cls, name: str, options: ChromaOptions, holder: Mapping[str, str]) -> None:
+        """Remove a knowledge base that nobody has open, with all that it holds, unless it is gone already.
+
+        Raises:
+            InUse: a process has it open.
+            Unavailable: its folder cannot be removed.
+            PermanentError, TransientError: as `is_stored`; or the collection is not syncd's.
+        """
+        if options.path is not None:
+            remove_embedded(Path(options.path).expanduser(), holder)
+            return
+        with _served(name, options) as binding:
+            binding.remove()
 
     def identity(self) -> Identity:
         """Return which knowledge base this is."""
@@ -244,6 +274,17 @@ class ChromaKnowledgeBase:
         for batch in _cut(entry_ids, _IDS):
             with self._calling():
                 self._collection.delete(ids=batch)
+
+
+@contextmanager
+def _served(name: str, options: ChromaOptions) -> Iterator[Binding]:
+    """Speak with a server about a collection for a moment."""
+    connection = connect_server(options)
+    try:
+        with translated(f"the knowledge base {name} ({options.url})"):
+            yield Binding(connection, name)
+    finally:
+        connection.close()
 
 
 def _require_distinct(document_ids: Sequence[str]) -> None:

@@ -18,20 +18,22 @@ from prometheus_client import CollectorRegistry
 from syncd.api.app import create_app
 from syncd.api.serve import Server
 from syncd.api.services import Services
-from syncd.api.webhook_views import shown_run
-from syncd.config.settings import Limits
+from syncd.config.settings import Limits, Settings
 from syncd.embed.hashing import HashingEmbedder, HashingOptions
 from syncd.errors import Fault, SyncdError
 from syncd.jobs import JobService
+from syncd.library import Library
 from syncd.model.job import Job, JobDefinition, Origin
 from syncd.model.record import Identity, Match, Metadata, Reject
 from syncd.model.run import Checkpoint, Counts, Lease, Request, Run, RunStatus, Trigger
 from syncd.model.watermark import Watermark
+from syncd.parts import Parts
+from syncd.plugins import Plugins
 from syncd.state import State
 from syncd.telemetry import Metrics
 from syncd.telemetry.readings import job_readings
-from syncd.triggers import Triggers
-from syncd.webhooks import Deliverer, Sender
+from syncd.webhooks import Deliverer
+from tests.api_services import api_services
 
 START = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 TTL = timedelta(minutes=5)
@@ -71,6 +73,7 @@ class World:
     index: Index
     registry: CollectorRegistry
     metrics: Metrics
+    parts: Parts
     now: datetime = START
     reasons: list[str] = field(default_factory=list)
     unready: SyncdError | None = None
@@ -79,28 +82,34 @@ class World:
     deliverer: Deliverer | None = None
     told: list[str] = field(default_factory=list)
     limits: Limits = field(default_factory=Limits)
+    library: Library = field(init=False)
     _owners: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.library = Library(self.state, self.parts, Plugins([]), self.clock)
 
     def clock(self) -> datetime:
         return self.now
 
     def services(self, *, anonymous: bool = True) -> Services:
         """What the routes stand on."""
-        return Services(
-            state=self.state,
+        given = {"deliverer": self.deliverer} if self.deliverer else {}
+        return api_services(
+            self.state,
+            self.parts,
+            self.clock,
             jobs=JobService(self.state, self.clock, self.limits, self.examine),
-            triggers=Triggers(self.state, self.clock),
             changed=lambda: self.told.append("changed"),
             wake=lambda: self.told.append("wake"),
             purge=lambda job: self.told.append(f"purge {job.name}"),
             rows_behind=lambda _job: 3,
             knowledge_bases=lambda: self.names,
             search=self.index.search,
+            library=self.library,
             readiness=self.readiness,
             registry=self.registry,
-            clock=self.clock,
             anonymous=anonymous,
-            deliverer=self.deliverer or Deliverer(self.state, Sender(), shown_run, self.clock),
+            **given,
         )
 
     def examine(self, definition: JobDefinition) -> list[Fault]:
@@ -197,9 +206,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     """An empty state and an empty index."""
     state = State.open(f"sqlite:///{tmp_path / 'state.db'}")
     registry = CollectorRegistry()
-    world = World(state, Index(), registry, Metrics(registry))
+    parts = Parts(Settings(), Plugins([]), {"role": "test"})
+    world = World(state, Index(), registry, Metrics(registry), parts)
     world.metrics.watch(lambda: job_readings(state, world.now))
     yield world
+    parts.close()
     state.close()
 
 

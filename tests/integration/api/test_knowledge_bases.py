@@ -1,4 +1,4 @@
-"""Knowledge bases are listed by name and searched by meaning."""
+"""Knowledge bases are searched by meaning."""
 
 from __future__ import annotations
 
@@ -49,14 +49,6 @@ def test_where_keeps_only_chunks_whose_metadata_equals_it(client: httpx.Client) 
     assert ids(price=120.5) == ["1#0"]
     assert ids(size=None) == ["1#0", "2#0", "3#0"]
     assert ids(category="tools") == []
-
-
-def test_names_are_listed_in_order_and_in_pages(client: httpx.Client, world: World) -> None:
-    world.names = ["people", "orders_kb", "docs"]
-    first = client.get("/v1/knowledge-bases?limit=2")
-    assert first.json()["data"] == [{"name": "docs"}, {"name": "orders_kb"}]
-    second = client.get(first.links["next"]["url"])
-    assert second.json() == {"data": [{"name": "people"}], "next_cursor": None, "has_more": False}
 
 
 def test_a_knowledge_base_that_is_not_there_is_a_404(client: httpx.Client) -> None:

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from syncd.model.run import RunOptions
-from syncd.source.sql import SqlOptions, SqlSource
+from syncd.source.database import SqlOptions
+from syncd.source.sql import SqlSource
 from tests.tables import execute, job, keys, read, session, source
 
 TABLES = {

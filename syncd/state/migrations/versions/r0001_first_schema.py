@@ -26,6 +26,7 @@ def upgrade() -> None:
     _results()
     _tokens()
     _webhooks()
+    _knowledge_bases()
 
 
 def _jobs() -> None:
@@ -249,6 +250,16 @@ def _tokens() -> None:
     )
     op.create_index(
         "uq_tokens_name", "tokens", ["name"], unique=True, sqlite_where=_UNREVOKED, postgresql_where=_UNREVOKED
+    )
+
+
+def _knowledge_bases() -> None:
+    op.create_table(
+        "knowledge_bases",
+        sa.Column("name", _KEY, nullable=False),
+        sa.Column("definition", sa.Text, nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_knowledge_bases"),
     )
 
 
