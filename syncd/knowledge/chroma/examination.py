@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from syncd.knowledge.chroma.connection import connect_embedded
+from syncd.knowledge.chroma.index_files import torn
 from syncd.knowledge.chroma.probe import glance
 from syncd.knowledge.chroma.translation import is_damage
 
@@ -43,6 +44,8 @@ def main(folder: str, name: str) -> str:
     from chromadb.errors import NotFoundError
 
     try:
+        if damage := torn(Path(folder)):
+            return damage
         connection = connect_embedded(Path(folder))
         model = connection.api.get_collection(name=name, tenant=connection.tenant, database=connection.database)
         collection = Collection(client=connection.api, model=model, embedding_function=None)

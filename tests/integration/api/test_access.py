@@ -263,9 +263,7 @@ def test_jobs_and_runs_beyond_the_limits_do_not_exist_in_lists_and_are_refused_a
 
 
 @pytest.mark.usefixtures("shops")
-def test_knowledge_bases_beyond_the_limits_are_refused(
-    client: httpx.Client, world: World
-) -> None:
+def test_knowledge_bases_beyond_the_limits_are_refused(client: httpx.Client, world: World) -> None:
     client.headers.update(bearer(token(world, "t", Scope.KB_READ, knowledge_bases=["orders_kb", "nothing"])))
     assert client.post(SEARCH, json={"query": "x"}).status_code == 200
     answers = {
