@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syncd.cli import job_changes, job_creation, job_runs
 from syncd.cli.options import ConfigOption, JsonOption, example, outer
 from syncd.cli.terminal import Terminal, shown_error
 
@@ -76,10 +75,6 @@ def show(
     for key, value in {**data, **definition}.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         terminal.say(f"{key:<18} {'-' if value in (None, []) else text}")
-
-
-for group in (job_creation, job_changes, job_runs):
-    app.add_typer(group.app)
 
 
 def as_data(job: Job) -> dict[str, Any]:
