@@ -256,6 +256,8 @@ class Daemon:
                 run_log.flush()
                 if recovery.is_due():
                     worker.recover()
+                    # Commands and other daemons on this state change jobs too.
+                    scheduler.follow(state.jobs.list())
                     scheduler.repeat_missed()
                     library.refresh()
                 if reload.follow(self._reload) or measurement.is_due():

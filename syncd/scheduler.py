@@ -79,6 +79,12 @@ class Scheduler:
             if job.due:
                 self._scheduler.add_job(self._fire, TickTrigger(job.definition.schedule), args=[job], id=str(job.id))
 
+    def follow(self, jobs: Iterable[Job]) -> None:
+        """Fire for these jobs from now on; where they are the same as before nothing is done."""
+        wanted = tuple(jobs)
+        if wanted != self._jobs:
+            self.update(wanted)
+
     def watch_clock(self) -> None:
         """Set every trigger anew when the wall clock was moved; to be called now and then."""
         wall, steady = self._clocks()

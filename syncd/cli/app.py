@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from syncd import __version__
-from syncd.cli import check, config, demo, init, jobs, run, runs, search, status, sync, tokens
+from syncd.cli import (
+    check,
+    config,
+    demo,
+    init,
+    job_changes,
+    job_creation,
+    job_runs,
+    jobs,
+    run,
+    runs,
+    search,
+    status,
+    sync,
+    tokens,
+)
 from syncd.cli.options import example
 
 app = typer.Typer(
@@ -35,5 +50,7 @@ def syncd(
     """Keep vector knowledge bases in step with SQL tables."""
 
 
+for part in (job_creation, job_changes, job_runs):
+    jobs.app.add_typer(part.app)
 for group in (demo, init, check, sync, search, run, status, jobs, runs, tokens, config):
     app.add_typer(group.app)

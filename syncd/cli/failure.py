@@ -27,7 +27,11 @@ YOUR_ENVIRONMENT = 3
 
 def exit_code(error: Exception) -> int:
     """Return the exit status that stands for an error."""
+    from syncd.client import ApiError
+
     match error:
+        case ApiError(status=status):
+            return YOUR_INPUT if 400 <= status < 500 and status != 429 else YOUR_ENVIRONMENT
         case ConfigError() | NotFound() | Conflict() | Invalid() | PermanentError():
             return YOUR_INPUT
         case Unavailable() | TransientError() | OSError():

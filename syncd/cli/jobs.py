@@ -1,4 +1,4 @@
-"""`syncd jobs`: what is defined."""
+"""`syncd jobs`: what is defined; what changes it is in files of its own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syncd.cli.options import ConfigOption, JsonOption, example
+from syncd.cli.options import ConfigOption, JsonOption, example, outer
 from syncd.cli.terminal import Terminal, shown_error
 
 if TYPE_CHECKING:
     from syncd.model.job import Job
 
-app = typer.Typer(name="jobs", epilog=example("syncd jobs", "syncd jobs --json", "syncd jobs show sync_orders"))
+app = typer.Typer(name="jobs", epilog=example("syncd jobs", "syncd jobs --json", "syncd jobs trigger sync_orders"))
 
 
 @app.callback(invoke_without_command=True)
@@ -63,13 +63,12 @@ def show(
     from syncd.errors import NotFound
 
     terminal = Terminal()
-    # Both options may also stand before `show`.
-    outer_config, outer_json = context.obj
-    found = {job.name: job for job in _known(config or outer_config)}
+    config, json = outer(context, config, json)
+    found = {job.name: job for job in _known(config)}
     if name not in found:
         raise NotFound(f"there is no job {quoted(name)}", suggestion(name, found))
     data = as_data(found[name])
-    if json or outer_json:
+    if json:
         terminal.data(data)
         return
     definition = data.pop("definition")

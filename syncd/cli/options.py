@@ -21,6 +21,12 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.", show_default=False)]
 
 
+def outer(context: typer.Context, config: Path | None, json: bool) -> tuple[Path | None, bool]:
+    """Return both options of a command in a group that takes them too: they may also stand before its name."""
+    before_config, before_json = context.obj
+    return config or before_config, json or before_json
+
+
 def example(*lines: str) -> str:
     """Return an epilog that shows command lines as they would be typed."""
     # The mark keeps the lines from being joined and wrapped.

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from syncd.config.settings import KnowledgeBaseConfig
+from syncd.config.settings import KnowledgeBaseConfig, Settings
 from syncd.errors import InUse
+from syncd.knowledge.chroma.lock import holder_of
 from syncd.parts import Parts
 
 DAEMON = "syncd run"
@@ -27,6 +28,17 @@ def is_there(config: KnowledgeBaseConfig) -> bool:
     """Tell whether a knowledge base exists, as far as its folder tells; opening it would make one."""
     path = getattr(config.store.options, "path", None)
     return path is None or Path(path).exists()
+
+
+def running_daemon(settings: Settings) -> Mapping[str, str] | None:
+    """Return what a daemon that owns a knowledge base of a configuration says of itself, None where there is none.
+
+    Nothing is opened. A daemon whose knowledge bases are all on servers owns none, and is not found; it follows changes
+    of the state by itself.
+    """
+    paths = (getattr(config.store.options, "path", None) for config in settings.knowledge_bases.values())
+    holders = (holder_of(Path(path)) for path in paths if path is not None)
+    return next((found for found in holders if found.get("role") == DAEMON and "url" in found), None)
 
 
 def owning_daemon(parts: Parts, knowledge_base: str) -> Mapping[str, str] | None:

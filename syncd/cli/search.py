@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from syncd.parts import Parts
 
 app = typer.Typer()
-
-DAEMON_SECONDS = 120.0
-TOKEN_VARIABLE = "SYNCD_TOKEN"  # noqa: S105 - the name of a variable
 
 Found = list[dict[str, Any]]
 _INTEGER = re.compile(r"[-+]?\d+")
@@ -77,11 +73,16 @@ def search(
         say(terminal, found)
 
 
-def condition(text: str) -> tuple[str, Any]:
-    """Read `column=value`: a number, true or false as such, anything else and whatever is in double quotes as text."""
+def condition(text: str, option: str = "--where COLUMN=VALUE") -> tuple[str, Any]:
+    """Read `column=value`: a number, true or false as such, anything else and whatever is in double quotes as text.
+
+    Args:
+        option: that it was given with, and its form.
+    """
     column, equals, value = text.partition("=")
     if not (column and equals):
-        raise typer.BadParameter(f"{text!r} is not COLUMN=VALUE", param_hint="--where")
+        name, _, form = option.partition(" ")
+        raise typer.BadParameter(f"{text!r} is not {form}", param_hint=name)
     if len(value) > 1 and value[0] == value[-1] == '"':
         return column, value[1:-1]
     if value in {"true", "false"}:
@@ -97,7 +98,7 @@ def find(parts: Parts, name: str, text: str, k: int, where: dict[str, Any]) -> F
     Raises:
         NotFound: there is no such knowledge base.
         InUse: a command owns it, and keeps it.
-        Unavailable: the daemon does not answer.
+        SyncdError: the daemon does not answer, or refuses.
     """
     from syncd.cli.ownership import owning_daemon
 
@@ -109,44 +110,18 @@ def find(parts: Parts, name: str, text: str, k: int, where: dict[str, Any]) -> F
 
 
 def _ask(url: str, name: str, text: str, k: int, where: dict[str, Any]) -> Found:
-    import httpx
-
-    from syncd.errors import NotFound, PermanentError, Unavailable
-
-    body = {"query": text, "k": k, "where": where}
-    token = os.environ.get(TOKEN_VARIABLE)
-    try:
-        answer = httpx.post(
-            f"{url}/v1/knowledge-bases/{name}/search",
-            json=body,
-            headers={"Authorization": f"Bearer {token}"} if token else {},
-            timeout=DAEMON_SECONDS,
-            trust_env=False,
-        )
-    except httpx.HTTPError as error:
-        raise Unavailable(f"the daemon at {url} does not answer: {error}", "look at its log, or restart it") from error
-    if answer.is_success:
-        found: Found = answer.json()["data"]
-        return found
-    said = _said(answer.text)
-    if answer.status_code == httpx.codes.NOT_FOUND:
-        raise NotFound(f"the daemon at {url} has no knowledge base {name!r}", "restart it with this configuration")
-    if answer.status_code == httpx.codes.UNAUTHORIZED:
-        raise PermanentError(
-            f"the daemon at {url} asks for a token", f"put one that has the scope kb:read into {TOKEN_VARIABLE}"
-        )
-    if answer.is_client_error:
-        raise PermanentError(f"the daemon at {url} refuses the search: {said}")
-    raise Unavailable(f"the daemon at {url} cannot search: {said}", "look at its log")
-
-
-def _said(answer: str) -> str:
-    import json
+    from syncd.cli.beside import asking
+    from syncd.client import NotFound as Unknown
+    from syncd.errors import NotFound
+    from syncd.model.access import Scope
 
     try:
-        return str(json.loads(answer)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return answer[:200]
+        with asking(url, Scope.KB_READ) as client:
+            return [dict(match) for match in client.knowledge_bases.search(name, text, k, where)]
+    except Unknown as error:
+        raise NotFound(
+            f"the daemon at {url} has no knowledge base {name!r}", "restart it with this configuration"
+        ) from error
 
 
 def say(terminal: Terminal, found: Sequence[dict[str, Any]], lines: int = 4) -> None:

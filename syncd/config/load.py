@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -81,6 +81,26 @@ def load(path: Path, environ: Mapping[str, str], options_for: OptionsFor) -> Set
     return settings.found_at(jobs.places)
 
 
+def load_jobs(file: Path, environ: Mapping[str, str]) -> Mapping[str, JobDefinition]:
+    """Read a file that holds only jobs, as those in the folder jobs/ do; what the jobs name is not looked up.
+
+    Raises:
+        ConfigError: all that is wrong, each fault with its line, or that there is no job in it.
+    """
+    secrets = Secrets()
+    root, faults = read(file, Variables(environ, secrets), secrets)
+    merged, named = _Mapping(faults), _Mapping(faults)
+    _merge(root, merged, named, faults, Path(FILE))
+    merged.put_all("jobs", named)
+    report = Report(merged.node(Place(str(file), 1)), secrets, faults)
+    jobs = _jobs(report, names(report, "jobs"))
+    if not (jobs or report.faults):
+        report.add((), "holds no job: write jobs: and below it each job's name with what it says")
+    if report.faults:
+        raise ConfigError(sorted(report.faults, key=_position))
+    return jobs
+
+
 def _files(path: Path) -> tuple[Path, list[Path]]:
     main = path / FILE if path.is_dir() else path
     if not main.exists():
@@ -148,11 +168,7 @@ def _settings(report: Report, options_for: OptionsFor) -> Settings | None:
     databases = read_databases(report, options_for)
     knowledge_bases = read_knowledge_bases(report, options_for)
     named = names(report, "jobs")
-    jobs = {
-        name: job
-        for name in named
-        if (job := validated(report, ("jobs", name), JobDefinition, root.reach(("jobs", name))[0].plain)) is not None
-    }
+    jobs = _jobs(report, named)
     check_names(report, named)
     check_jobs(report, jobs, limits)
     check_paths(report, knowledge_bases)
@@ -168,6 +184,16 @@ def _settings(report: Report, options_for: OptionsFor) -> Settings | None:
     if state is not None:
         found["state"] = state.plain() if state.text is None else state.text
     return validated(report, (), Settings, lambda _: found)
+
+
+def _jobs(report: Report, named: Iterable[str]) -> dict[str, JobDefinition]:
+    found = {}
+    for name in named:
+        path = ("jobs", name)
+        job = validated(report, path, JobDefinition, report.root.reach(path)[0].plain)
+        if job is not None:
+            found[name] = job
+    return found
 
 
 def _section(report: Report, name: str, model: type[S]) -> S | None:

@@ -27,7 +27,7 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path, holder: Mapping[str, str]) -> None:
-        self.path = folder.with_name(folder.name + ".lock")
+        self.path = _file_of(folder)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Python's descriptors do not pass to child processes, or a child would go on holding the lock.
@@ -39,10 +39,10 @@ class FolderLock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            owner = self._read()
+            owner = _told(self._file)
             os.close(self._file)
             raise _in_use(folder, owner) from error
-        self.left_open = bool(self._read())
+        self.left_open = bool(_told(self._file))
         self._write(json.dumps(dict(holder) or {"pid": str(os.getpid())}))
 
     @property
@@ -65,14 +65,41 @@ class FolderLock:
         os.pwrite(self._file, text.encode("utf-8"), 0)
         os.fsync(self._file)
 
-    def _read(self) -> dict[str, str]:
-        text = os.pread(self._file, 65_536, 0).decode("utf-8", "replace")
-        if not text:
-            return {}
-        try:
-            return {str(key): str(value) for key, value in json.loads(text).items()}
-        except (ValueError, AttributeError):
-            return {"unknown": "the lock file is not readable"}
+
+def holder_of(folder: Path) -> dict[str, str]:
+    """Return what the owner of a folder says of itself; nothing where nobody owns it. Makes no file."""
+    try:
+        file = os.open(_file_of(folder), os.O_RDONLY)
+    except OSError:
+        return {}
+    try:
+        owner = _told(file)
+        # An empty file has no owner; to try its lock would be in the way of one who comes just now.
+        return owner if owner and not _is_free(file) else {}
+    finally:
+        os.close(file)
+
+
+def _file_of(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".lock")
+
+
+def _is_free(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _told(file: int) -> dict[str, str]:
+    text = os.pread(file, 65_536, 0).decode("utf-8", "replace")
+    if not text:
+        return {}
+    try:
+        return {str(key): str(value) for key, value in json.loads(text).items()}
+    except (ValueError, AttributeError):
+        return {"unknown": "the lock file is not readable"}
 
 
 def _in_use(folder: Path, owner: dict[str, str]) -> InUse:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import pytest
+
+from syncd.cli import main
 
 SYNCD = str(Path(sys.executable).with_name("syncd"))
 DEADLINE_SECONDS = 90
@@ -180,3 +182,31 @@ def daemon_of() -> Iterator[Callable[[Shop], Started]]:
             return started
 
         yield start
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Call = Callable[..., Done]
+
+
+@pytest.fixture
+def call(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+    """Run a command in the shop's folder, inside this process: a process of its own would take a second to start."""
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr("sys.argv", ["syncd", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    monkeypatch.chdir(shop.folder)
+    monkeypatch.setenv("NO_COLOR", "1")
+    umask = os.umask(0o022)
+    yield run
+    os.umask(umask)

@@ -3,45 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
-from syncd.cli import main
-from tests.integration.cli.conftest import CONFIG, Shop, Started
-
-
-class Done(NamedTuple):
-    """How a command ended, and what it wrote."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Call = Callable[..., Done]
-
-
-@pytest.fixture
-def call(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
-    """Run a command in the shop's folder, inside this process: a process of its own would take a second to start."""
-
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr("sys.argv", ["syncd", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    monkeypatch.chdir(shop.folder)
-    monkeypatch.setenv("NO_COLOR", "1")
-    umask = os.umask(0o022)
-    yield run
-    os.umask(umask)
+from tests.integration.cli.conftest import CONFIG, Call, Shop, Started
 
 
 def listed(call: Call, *arguments: str) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from syncd.config.load import find, load
+from syncd.config.load import find, load, load_jobs
 from syncd.config.settings import Limits, Server, Settings
 from syncd.errors import ConfigError
 
@@ -108,3 +109,41 @@ def test_the_configuration_is_found_in_order(tmp_path: Path, monkeypatch: pytest
     assert find(None, {}) == Path("config")
     assert find(None, {"SYNCD_CONFIG": "/elsewhere"}) == Path("/elsewhere")
     assert find(Path("given"), {"SYNCD_CONFIG": "/elsewhere"}) == Path("given")
+
+
+ORDERS = "{source_table: shop.orders, kb_name: goods, content_columns: [product], filter_column: at, interval: DAILY}"
+
+
+def test_a_file_of_jobs_is_read_by_itself(tmp_path: Path) -> None:
+    """Variables stand for their values, and JSON is YAML too."""
+    file = tmp_path / "jobs.yaml"
+    variable = ORDERS.replace("DAILY", "'${EVERY}'")
+    file.write_text(f"jobs:\n  a: {ORDERS}\n  b: {variable}\n")
+    assert {name: job.interval for name, job in load_jobs(file, {"EVERY": "2 hours"}).items()} == {
+        "a": "DAILY",
+        "b": "2 HOURS",
+    }
+    file.write_text(json.dumps({"jobs": {"c": load_jobs(file, {"EVERY": "1 DAY"})["a"].model_dump(mode="json")}}))
+    assert list(load_jobs(file, {})) == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# none\n", "holds no job"),
+        ("jobs:\n", "holds no job"),
+        ("jobs: [a]\n", "must be a mapping"),
+        ("databases: {}\n", "a file in jobs/ holds only jobs"),
+        (f"jobs:\n  a: {ORDERS.replace('DAILY', 'SOMETIMES')}\n", "interval"),
+        (f"jobs:\n  a b: {ORDERS}\n", "is no name"),
+        ("jobs: {", "jobs.yaml:"),
+    ],
+)
+def test_a_file_of_jobs_tells_its_faults_with_their_line(tmp_path: Path, text: str, message: str) -> None:
+    """As a configuration does."""
+    file = tmp_path / "jobs.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_jobs(file, {})
+    assert message in str(caught.value)
+    assert all(fault.where.startswith(str(file)) for fault in caught.value.faults)

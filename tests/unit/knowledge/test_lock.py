@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from syncd.errors import InUse, Unavailable
-from syncd.knowledge.chroma.lock import FolderLock
+from syncd.knowledge.chroma.lock import FolderLock, holder_of
 
 HOLDER = {"pid": "12", "role": "sync", "since": "2026-01-01T00:00:00Z", "url": ""}
 
@@ -102,3 +102,15 @@ def test_a_place_where_no_file_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable, match="cannot be made"):
         FolderLock(tmp_path / "file" / "kb", HOLDER)
+
+
+def test_who_holds_it_can_be_seen_without_being_in_the_way(tmp_path: Path) -> None:
+    """A look tells nothing of owners that let go, or died, and makes no file."""
+    assert holder_of(tmp_path / "kb") == {}
+    assert list(tmp_path.iterdir()) == []
+    lock = FolderLock(tmp_path / "kb", HOLDER)
+    assert holder_of(tmp_path / "kb") == HOLDER
+    lock.release(in_order=False)
+    assert holder_of(tmp_path / "kb") == {}
+    FolderLock(tmp_path / "kb", HOLDER).release()
+    assert holder_of(tmp_path / "kb") == {}

@@ -78,6 +78,18 @@ def test_a_job_that_is_no_longer_told_of_fires_no_more() -> None:
         assert ticks.next(3) == [2, 3, 3]
 
 
+def test_jobs_that_stay_the_same_are_not_looked_at_again() -> None:
+    ticks = Ticks()
+    known = [job(1)]
+    with scheduling(ticks) as scheduler:
+        scheduler.update(known)
+        assert ticks.next(1) == [1]
+        scheduler.follow(known)
+        scheduler.follow([*known, job(2)])
+        assert ticks.next(2) == [1, 2]
+    assert ticks.came.empty()
+
+
 def test_a_schedule_that_is_over_fires_only_the_look_at_the_beginning() -> None:
     ticks = Ticks()
     with scheduling(ticks) as scheduler:
