@@ -251,7 +251,7 @@ def test_how_runs_that_go_on_are_told(io: httpx.Client, world: World) -> None:
         job = io.get("/jobs/1").json()
         return job["status"], io.get(f"{API}/jobs/1").json()["status"], job["isFinished"]
 
-    world.job(execution_window={"from": "13:00", "to": "14:00"})
+    world.job(execution_window={"start": "13:00", "end": "14:00"})
     io.post("/jobs", json={**KEBOOLA, "mode": "debug"})
     assert statuses() == ("created", "idle", False)
     assert io.get("/jobs/1").json()["result"]["message"].startswith("Waits until 2026-01-01T13:00:00Z")
@@ -352,7 +352,7 @@ def test_keboolas_token(client: httpx.Client, world: World) -> None:
     assert refused(client.get("/jobs/1"), 404) == "there is no job '1'"
     assert refused(client.post("/jobs/1/kill"), 404) == "there is no job '1'"
     assert [job["id"] for job in client.get("/search/jobs").json()] == ["2"]
-    client.headers |= {**basic(secret), "Accept": JSON}
+    client.headers.update({**basic(secret), "Accept": JSON})
     assert "there is no package 103" in told(client.post(f"{API}/jobs", json={**PACKAGE, "package_id": 103}), 422)
     assert "there is no package 2" in told(client.post(f"{API}/jobs", json={**PACKAGE, "package_id": 2}), 422)
     assert told(client.get(f"{API}/jobs/1"), 404) == "Item not found."
