@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -22,10 +23,10 @@ from .conftest import START, World, serving
 
 JSON = "application/vnd.xplenty+json; version=2"
 API = "/my-account/api"
-KEBOOLA = {"mode": "run", "component": "syncd.table-to-kb", "config": "1"}
-PACKAGE = {"cluster_id": 167, "package_id": 1}
+KEBOOLA: dict[str, Any] = {"mode": "run", "component": "syncd.table-to-kb", "config": "1"}
+PACKAGE: dict[str, Any] = {"cluster_id": 167, "package_id": 1}
 FILTERS = [{"column": "product", "op": "eq", "variable": "PRODUCT"}]
-VARIED = {"filters": FILTERS}
+VARIED: dict[str, Any] = {"filters": FILTERS}
 
 
 def basic(secret: str, password: str = "") -> dict[str, str]:
@@ -149,7 +150,7 @@ def test_a_tag_of_two_jobs_runs_neither(io: httpx.Client, world: World) -> None:
     assert world.state.runs.list() == []
 
 
-REFUSED = [
+REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"mode": "walk"}, "mode must be one of run, forceRun or debug"),
     ({"mode": None}, "mode must be one of run, forceRun or debug"),
     ({"component": ""}, "component must have at least 1 character"),
@@ -174,7 +175,7 @@ def test_what_would_run_something_else_than_the_job_is_refused(client: httpx.Cli
 def test_what_keboolas_client_always_sends_is_accepted(client: httpx.Client, world: World) -> None:
     """Empty lists for what is not given; a tag and a branch are told again; the rest changes nothing."""
     world.job(**VARIED)
-    sent = {
+    sent: dict[str, Any] = {
         **KEBOOLA,
         "configData": [],
         "configRowIds": [],
