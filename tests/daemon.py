@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -168,6 +169,19 @@ def serving(world: World, state_url: str = "", lease_seconds: float = 30, **step
             for gate in steps.values():
                 gate.open()
         assert ended.result(timeout=60)
+
+
+def wait_for_heartbeats(world: World, count: int) -> None:
+    """Wait until the lease of the run that goes on was renewed so many times."""
+
+    seen = set()
+
+    def renewed() -> bool:
+        with closing(sqlite3.connect(world.folder / "state.db")) as connection:
+            seen.add(connection.execute("SELECT expires_at FROM leases").fetchone())
+        return len(seen) > count
+
+    until(renewed)
 
 
 def _url(world: World) -> str | None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from syncd import __version__
 from syncd.api import problems
 from syncd.api.access import DENIALS
+from syncd.api.dialects import integrate_io, keboola
 from syncd.api.guard import Guard
 from syncd.api.routes import (
     databases,
@@ -60,6 +61,8 @@ def create_app(services: Services, hosts: Collection[str] | None) -> FastAPI:
         knowledge_bases,
         tokens,
         webhooks,
+        keboola,
+        integrate_io,
     ):
         app.include_router(resource.router(services), responses=dict(DENIALS))
     app.add_middleware(Guard, hosts=hosts)

@@ -93,9 +93,14 @@ def fault_of(error: errors.SyncdError) -> Fault:
     return Fault(code=error.code, message=hide_passwords(str(error)), details=details)
 
 
+def kind_of(error: errors.SyncdError) -> _Kind:
+    """Return the status and the headers that an error of syncd is answered with."""
+    return next(_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS)
+
+
 def of_error(error: errors.SyncdError, request_id: str) -> Response:
     """Return the answer for an error of syncd."""
-    kind = next(_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS)
+    kind = kind_of(error)
     fault = fault_of(error)
     return answer(
         kind.status,

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from syncd.model.job import Job, JobStatus
 from syncd.model.run import RunStatus, Trigger
-from tests.daemon import Serving, serving
+from tests.daemon import Serving, serving, wait_for_heartbeats
 from tests.engine import Gate
 from tests.tables import execute
 from tests.waiting import until
@@ -36,19 +34,6 @@ def world(tmp_path: Path, sqlite_url: str) -> World:
     made = World.make(tmp_path, sqlite_url)
     made.fill(1, 250)
     return made
-
-
-def wait_for_heartbeats(world: World, count: int) -> None:
-    """Wait until the lease of the run that goes on was renewed so many times."""
-
-    seen = set()
-
-    def renewed() -> bool:
-        with closing(sqlite3.connect(world.folder / "state.db")) as connection:
-            seen.add(connection.execute("SELECT expires_at FROM leases").fetchone())
-        return len(seen) > count
-
-    until(renewed)
 
 
 def jobs(daemon: Serving) -> dict[str, Job]:
