@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -92,6 +93,7 @@ def history(
     """List a job's runs, newest first."""
     from syncd.cli import runs
     from syncd.cli.configuration import existing_state, load_settings
+    from syncd.cli.overview import known_jobs
     from syncd.config.wording import quoted, suggestion
     from syncd.errors import NotFound
     from syncd.plugins import Plugins
@@ -101,8 +103,9 @@ def history(
     state = existing_state(settings)
     try:
         job = None if state is None else state.jobs.find(name)
-        if job is None and name not in settings.jobs:
-            raise NotFound(f"there is no job {quoted(name)}", suggestion(name, settings.jobs))
+        known = [job.name for job in known_jobs(settings, state, datetime.now(UTC))]
+        if job is None and name not in known:
+            raise NotFound(f"there is no job {quoted(name)}", suggestion(name, known))
         found = [] if state is None or job is None else state.runs.list(job_id=job.id, limit=limit)
     finally:
         if state is not None:
