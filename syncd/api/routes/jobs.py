@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError
 
 from syncd.api.access import caller_with, reach_job, reaches
+from syncd.api.description import LOCATION
 from syncd.api.job_views import JobPatch, JobView, NewJob
 from syncd.api.pages import JobCursor, Listed, Paging, cursor, listed
 from syncd.api.services import Services
@@ -69,7 +70,7 @@ def router(services: Services) -> APIRouter:
             answer=response,
         )
 
-    @routes.post("", status_code=201)
+    @routes.post("", status_code=201, responses={201: {"headers": LOCATION}})
     def create_job(caller: Writer, new: NewJob, response: Response) -> JobView:
         """Add a job; its ticks begin at once unless it is disabled."""
         job = created(services, caller, new)

@@ -138,10 +138,10 @@ def router(services: Services) -> APIRouter:
         )
         return IssuedToken(token=secret, **TokenView.of(token, now).model_dump())
 
-    @routes.delete("/{token}", status_code=204)
-    def revoke_token(caller: Admin, token: str) -> None:
+    @routes.delete("/{token_id}", status_code=204)
+    def revoke_token(caller: Admin, token_id: str) -> None:
         """Revoke a token, by its id (`tok_3`) or its name; the next request with it is refused."""
-        found = tokens.get(token)
+        found = tokens.get(token_id)
         if caller.lacks(found.caller):
             raise Forbidden(f"the token {found.name} has rights that the caller lacks", "ask somebody who has them")
         tokens.revoke(found.number, services.clock(), caller.name)
