@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema
 
 from syncd.api.run_views import RunView
-from syncd.api.schemas import Moment, Shown
+from syncd.api.schemas import Moment, Shown, example
 from syncd.errors import SyncdError
 from syncd.model.fields import Model, Name
 from syncd.model.run import Run
@@ -74,7 +74,9 @@ def _surroundings(info: ValidationInfo) -> Surroundings:
     return found
 
 
-Url = Annotated[str, Field(max_length=MAX_URL, json_schema_extra={"pattern": "^https?://"}), AfterValidator(_leads_somewhere)]
+Url = Annotated[
+    str, Field(max_length=MAX_URL, json_schema_extra={"pattern": "^https?://"}), AfterValidator(_leads_somewhere)
+]
 # In strict mode only a member itself would do; written out, since this schema stands inside another one.
 Kind = Annotated[EventKind, Field(strict=False), WithJsonSchema({"type": "string", "enum": list(EventKind)})]
 _SECRET = WithJsonSchema(
@@ -87,6 +89,8 @@ Kinds = Annotated[list[Kind], Field(max_length=len(EventKind))]
 
 class WebhookRequest(Model):
     """A webhook to be made."""
+
+    model_config = example(name="alarms", url="https://hooks.example.com/syncd", events=["run.failed"])
 
     name: Name
     """What people call it; unique."""

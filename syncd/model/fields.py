@@ -55,12 +55,8 @@ _INTERVALS = rf"^\s*({_AMOUNT}({_LONG_UNITS})[Ss]?|{_ALIASES})\s*$"
 _DURATIONS = rf"^\s*{_AMOUNT}({_in_any_case('SECOND')}|{_LONG_UNITS})[Ss]?\s*$"
 
 # The patterns only describe: the functions say better what is wrong.
-Interval = Annotated[
-    str, AfterValidator(_checked_interval), WithJsonSchema({"type": "string", "pattern": _INTERVALS})
-]
-Duration = Annotated[
-    str, AfterValidator(_checked_duration), WithJsonSchema({"type": "string", "pattern": _DURATIONS})
-]
+Interval = Annotated[str, AfterValidator(_checked_interval), WithJsonSchema({"type": "string", "pattern": _INTERVALS})]
+Duration = Annotated[str, AfterValidator(_checked_duration), WithJsonSchema({"type": "string", "pattern": _DURATIONS})]
 Zone = Annotated[str, AfterValidator(_checked_zone)]
 Moment = Annotated[
     datetime,

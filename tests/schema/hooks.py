@@ -48,7 +48,7 @@ OF_A_JOB = frozenset(
 
 @schemathesis.hook
 def filter_failure(
-    context: schemathesis.HookContext, failure: Failure, case: schemathesis.Case, response: schemathesis.Response
+    context: schemathesis.HookContext, failure: Failure, case: schemathesis.Case[Any], response: schemathesis.Response
 ) -> bool:
     """Keep a failure, unless a request was refused only for what its schema cannot say."""
     if not isinstance(failure, RejectedPositiveData) or response.status_code not in {400, 422}:
@@ -63,8 +63,9 @@ def _fields(answer: dict[str, Any]) -> Iterator[str]:
 
 
 def _is_known(field: str, body: object) -> bool:
-    steps = [step for step in field.split(".") if not step.isdecimal() and step not in {"items"}]
-    top = steps[1] if len(steps) > 1 and steps[0] == "jobs" else steps[0]
+    # The names of lists and the numbers of their entries aside: jobs.0.interval is about an interval.
+    steps = [step for step in field.split(".") if not step.isdecimal()]
+    top = steps[1] if len(steps) > 1 and steps[0] in {"jobs", "items"} else steps[0]
     return top in KNOWN_TO_THE_SERVER or top in OF_A_JOB or _is_whole_with_a_point(field, body)
 
 

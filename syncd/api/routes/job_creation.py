@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema
 from starlette.exceptions import HTTPException
 
 from syncd.api.access import caller_with
-from syncd.api.schemas import Moment, Shown
+from syncd.api.schemas import EXAMPLE_JOB, Moment, Shown, example
 from syncd.api.services import Services
 from syncd.api.wording import details, faults
 from syncd.errors import Conflict, Fault, Forbidden, Invalid
@@ -35,6 +35,10 @@ Writer = Annotated[Caller, Depends(caller_with(Scope.JOBS_WRITE))]
 
 class JobRequest(JobDefinition):
     """A job that shall be."""
+
+    model_config = example(
+        job_name="sync_orders", start_time="2036-01-01T00:00:00", end_time="2036-01-31T00:00:00", **EXAMPLE_JOB
+    )
 
     job_name: Name
     """What the job is called; no other job may have the name."""
@@ -184,7 +188,7 @@ def _code(found: Sequence[Fault]) -> str:
     return codes.pop() if len(codes) == 1 else "INVALID_REQUEST"
 
 
-def _refused(code: str, details: list[str], status: int = 400) -> JSONResponse:
+def _refused(code: str, details: list[str], status: int = 400) -> Response:
     message = "A job of that name exists already" if status == 409 else "Invalid job configuration"
     refused = Refused(error=Refusal.model_validate({"code": code, "message": message, "details": details}))
     # Plain ASCII: a name that was sent may hold what UTF-8 cannot.

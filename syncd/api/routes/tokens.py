@@ -10,7 +10,7 @@ from pydantic import Field
 
 from syncd.api.access import caller_with
 from syncd.api.pages import Listed, Paging, TokenCursor, cursor, listed
-from syncd.api.schemas import Moment, Shown
+from syncd.api.schemas import Moment, Shown, example
 from syncd.api.services import Services
 from syncd.errors import Forbidden
 from syncd.model.access import Caller, Scope, Token, TokenStatus
@@ -32,6 +32,8 @@ class TokensQuery(Paging):
 
 class TokenRequest(Model):
     """A token that is wanted."""
+
+    model_config = example(name="reports", scopes=["runs:read"], expires_at="2036-01-01T00:00:00Z")
 
     name: Name
     """What people call it; unique among the tokens that are not revoked, and not of the form `tok_3`."""
