@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from syncd.api.names import find_job
-from syncd.api.schemas import Problem
 from syncd.api.services import Services
 from syncd.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from syncd.model.access import ANYONE_HERE, Caller, Scope
@@ -18,16 +16,6 @@ from syncd.model.job import Job
 from syncd.state import State
 
 log = logging.getLogger(__name__)
-
-DENIALS: Mapping[int | str, dict[str, Any]] = {
-    401: {
-        "model": Problem,
-        "description": "A token is needed, and there is no valid one with the request",
-        "headers": {"WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}},
-    },
-    403: {"model": Problem, "description": "The token does not go that far, or the request is another site's"},
-}
-"""How those are answered who may not ask, for the description of a route."""
 
 _BEARER = HTTPBearer(
     scheme_name="token",

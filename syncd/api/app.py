@@ -8,11 +8,12 @@ from fastapi import FastAPI
 
 from syncd import __version__
 from syncd.api import problems
-from syncd.api.access import DENIALS
+from syncd.api.description import Description
 from syncd.api.dialects import integrate_io, keboola
 from syncd.api.guard import Guard
 from syncd.api.routes import (
     databases,
+    documentation,
     health,
     job_actions,
     job_creation,
@@ -25,7 +26,6 @@ from syncd.api.routes import (
     triggers,
     webhooks,
 )
-from syncd.api.schemas import Problem
 from syncd.api.services import Services
 
 
@@ -35,18 +35,18 @@ def create_app(services: Services, hosts: Collection[str] | None) -> FastAPI:
     Args:
         services: what the routes stand on.
         hosts: the `Host` headers that are answered, in lower case; None for any.
-        deliverer: sends to webhooks; without one, they are only pinged, at public addresses.
     """
     app = FastAPI(
         title="syncd",
         summary="Keeps vector knowledge bases in step with SQL tables",
         version=__version__,
-        docs_url=None,
-        redoc_url=None,
+        # FastAPI's own routes for these would describe all routes on the event loop, and load pages from elsewhere.
+        openapi_url=None,
         redirect_slashes=False,
-        responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
-    problems.install(app)
+    description = Description(app)
+    app.openapi = description.document  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    problems.install(app, description.methods)
     app.state.services = services
     app.include_router(health.router(services))
     for resource in (
@@ -64,6 +64,7 @@ def create_app(services: Services, hosts: Collection[str] | None) -> FastAPI:
         keboola,
         integrate_io,
     ):
-        app.include_router(resource.router(services), responses=dict(DENIALS))
+        app.include_router(resource.router(services))
+    app.include_router(documentation.router(description))
     app.add_middleware(Guard, hosts=hosts)
     return app

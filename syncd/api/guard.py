@@ -131,7 +131,8 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.started = True
             headers = MutableHeaders(scope=message)
-            headers.update(_HEADERS)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
             headers["X-Request-Id"] = self._request_id
             if self._body.unread:
                 # Nobody will read the rest of the body; without this all of it would be taken from the wire.

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from syncd.api.run_views import LastRun
-from syncd.api.schemas import Fault, Moment, Shown, safe
+from syncd.api.schemas import EXAMPLE_JOB, Fault, Moment, Shown, example, safe
 from syncd.model.fields import Model, Name
 from syncd.model.job import Job, JobDefinition, JobStatus, Origin
 from syncd.model.policy import Condition
@@ -21,6 +21,8 @@ Reference = Annotated[str, Field(min_length=1, max_length=128)]
 
 class NewJob(JobDefinition):
     """A job that shall be."""
+
+    model_config = example(name="sync_orders", **EXAMPLE_JOB)
 
     name: Name
     """What the job is called; no other job may have the name."""
@@ -38,7 +40,9 @@ def _optional() -> type[BaseModel]:
         fields[name] = (kind | None, Field(default=None, description=field.description))
     return create_model(
         "JobPatch",
-        __config__=ConfigDict(extra="forbid", strict=True, frozen=True),
+        __config__=ConfigDict(
+            extra="forbid", strict=True, frozen=True, json_schema_extra={"examples": [{"interval": "1 HOUR"}]}
+        ),
         __doc__="The fields of a job that shall change; null takes a field back to its default.",
         **fields,
     )
@@ -214,11 +218,15 @@ class BatchDone(Shown):
 class CloneRequest(Model):
     """What the new job is called."""
 
+    model_config = example(name="sync_orders_again")
+
     name: Name
 
 
 class DependencyRequest(Model):
     """A job that has to run first."""
+
+    model_config = example(depends_on_job_id="items")
 
     depends_on_job_id: Reference
     """Its id or its name."""

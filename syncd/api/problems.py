@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -112,8 +113,13 @@ def of_error(error: errors.SyncdError, request_id: str) -> Response:
     )
 
 
-def install(app: FastAPI) -> None:
-    """Let the app answer errors in this form."""
+def install(app: FastAPI, methods: Callable[[str], Collection[str]]) -> None:
+    """Let the app answer errors in this form.
+
+    Args:
+        app: gets the handlers.
+        methods: names the methods that a path takes.
+    """
 
     @app.exception_handler(errors.SyncdError)
     async def _(request: Request, error: errors.SyncdError) -> Response:
@@ -121,7 +127,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> Response:
-        return of_status(error.status_code, request.state.request_id, error.headers)
+        headers = error.headers
+        if error.status_code == 405:
+            # The router names the methods of one route, and a path may have several.
+            allowed = await run_in_threadpool(methods, request.url.path)
+            headers = {"Allow": ", ".join(allowed)} if allowed else headers
+        return of_status(error.status_code, request.state.request_id, headers)
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, error: RequestValidationError) -> Response:

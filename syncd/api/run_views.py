@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from syncd.api.schemas import Moment, Shown, safe
+from syncd.api.schemas import Moment, Shown, example, safe
 from syncd.model.fields import Model, Name, Tag
 from syncd.model.fields import Moment as WrittenMoment
 from syncd.model.job import FilterValue
@@ -181,6 +181,8 @@ class LogLine(Shown):
 
 class TriggerRequest(Model):
     """How the run that is asked for differs from the job's habit."""
+
+    model_config = example(full_refresh=False, tags={"asked_by": "me"})
 
     variables: Annotated[dict[Name, FilterValue], Field(default_factory=dict, max_length=32)]
     """Values for the variables that the job's filters name: the run reads only what meets them."""

@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, PlainValidator, WithJsonSchema
 
 from syncd.model.fields import Column, Model
 from syncd.model.record import Match, MetadataValue
@@ -15,6 +15,21 @@ from syncd.telemetry import hide_passwords
 
 Moment = Annotated[datetime, AfterValidator(as_utc)]
 """A time that is told in UTC, with a Z."""
+
+
+EXAMPLE_JOB: dict[str, JsonValue] = {
+    "source_table": "shop.orders",
+    "kb_name": "orders_kb",
+    "content_columns": ["product", "description"],
+    "filter_column": "created_at",
+    "interval": "10 MINUTES",
+}
+"""The fields that every job has, as the description shows them."""
+
+
+def example(**fields: JsonValue) -> ConfigDict:
+    """Return a configuration with which the description shows a model with these fields filled in."""
+    return ConfigDict(json_schema_extra={"examples": [fields]})
 
 
 class Shown(BaseModel):
@@ -66,6 +81,8 @@ def _scalar(value: object) -> MetadataValue:
 
 class SearchRequest(Model):
     """What to look for in a knowledge base."""
+
+    model_config = example(query="a lamp that warms", k=3)
 
     query: Annotated[str, Field(min_length=1, max_length=10_000)]
     """The text that the answers shall be near to in meaning."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema
 
 from syncd.api.run_views import RunView
-from syncd.api.schemas import Moment, Shown
+from syncd.api.schemas import Moment, Shown, example
 from syncd.errors import SyncdError
 from syncd.model.fields import Model, Name
 from syncd.model.run import Run
@@ -74,9 +74,14 @@ def _surroundings(info: ValidationInfo) -> Surroundings:
     return found
 
 
-Url = Annotated[str, Field(max_length=MAX_URL), AfterValidator(_leads_somewhere)]
+Url = Annotated[
+    str, Field(max_length=MAX_URL, json_schema_extra={"pattern": "^https?://"}), AfterValidator(_leads_somewhere)
+]
 # In strict mode only a member itself would do; written out, since this schema stands inside another one.
 Kind = Annotated[EventKind, Field(strict=False), WithJsonSchema({"type": "string", "enum": list(EventKind)})]
+_SECRET = WithJsonSchema(
+    {"anyOf": [{"type": "string", "writeOnly": True, "pattern": f"^[ -~]{{{SHORTEST_SECRET},256}}$"}, {"type": "null"}]}
+)
 Jobs = Annotated[Annotated[list[Name], Field(max_length=1000)] | None, AfterValidator(_known)]
 Seconds = Annotated[int, Field(ge=60, le=366 * 86400)]
 Kinds = Annotated[list[Kind], Field(max_length=len(EventKind))]
@@ -85,11 +90,13 @@ Kinds = Annotated[list[Kind], Field(max_length=len(EventKind))]
 class WebhookRequest(Model):
     """A webhook to be made."""
 
+    model_config = example(name="alarms", url="https://hooks.example.com/syncd", events=["run.failed"])
+
     name: Name
     """What people call it; unique."""
     url: Url
     """Where messages go: https or http, at a public address."""
-    secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
+    secret: Annotated[SecretStr | None, AfterValidator(_long_enough), _SECRET] = None
     """What messages are signed with; made when it is left out."""
     events: Kinds = Field(default_factory=list)
     """The kinds of events to tell; empty for all."""

@@ -44,8 +44,19 @@ def _read_moment(value: object) -> object:
     return value
 
 
-Interval = Annotated[str, AfterValidator(_checked_interval)]
-Duration = Annotated[str, AfterValidator(_checked_duration)]
+def _in_any_case(*words: str) -> str:
+    return "|".join("".join(f"[{letter}{letter.lower()}]" for letter in word) for word in words)
+
+
+_AMOUNT = r"[1-9][0-9]{0,5}\s+"
+_LONG_UNITS = _in_any_case("MINUTE", "HOUR", "DAY", "WEEK")
+_ALIASES = _in_any_case("HOURLY", "DAILY", "WEEKLY")
+_INTERVALS = rf"^\s*({_AMOUNT}({_LONG_UNITS})[Ss]?|{_ALIASES})\s*$"
+_DURATIONS = rf"^\s*{_AMOUNT}({_in_any_case('SECOND')}|{_LONG_UNITS})[Ss]?\s*$"
+
+# The patterns only describe: the functions say better what is wrong.
+Interval = Annotated[str, AfterValidator(_checked_interval), WithJsonSchema({"type": "string", "pattern": _INTERVALS})]
+Duration = Annotated[str, AfterValidator(_checked_duration), WithJsonSchema({"type": "string", "pattern": _DURATIONS})]
 Zone = Annotated[str, AfterValidator(_checked_zone)]
 Moment = Annotated[
     datetime,

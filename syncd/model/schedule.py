@@ -16,7 +16,7 @@ _UNITS = {
     "WEEK": timedelta(weeks=1),
 }
 _ALIASES = {"HOURLY": _UNITS["HOUR"], "DAILY": _UNITS["DAY"], "WEEKLY": _UNITS["WEEK"]}
-_DURATION = re.compile(r"\s*(\d{1,6})\s+(SECOND|MINUTE|HOUR|DAY|WEEK)S?\s*", re.IGNORECASE)
+_DURATION = re.compile(r"\s*(\d{1,6})\s+(SECOND|MINUTE|HOUR|DAY|WEEK)S?\s*", re.IGNORECASE | re.ASCII)
 
 
 def parse_duration(text: str) -> timedelta:

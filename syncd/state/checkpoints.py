@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from syncd.state.database import Database
 from syncd.state.run_rows import update_held
 from syncd.state.schema import checkpoints
 
+_OF = sa.select(checkpoints).where(checkpoints.c.job_id.in_(sa.bindparam("jobs", expanding=True)))
 _EMPTY = {"watermark": Watermark().dump(), "glance": None, "read_at": None}
 
 
@@ -26,17 +27,21 @@ class Checkpoints:
 
     def get(self, job_id: int) -> Checkpoint | None:
         """Return the job's checkpoint, None before its first."""
-        query = sa.select(checkpoints).where(checkpoints.c.job_id == job_id)
-        row = self._database.read(lambda connection: connection.execute(query).one_or_none())
-        if row is None:
-            return None
-        return Checkpoint(
-            watermark=Watermark.load(row.watermark),
-            meaning=row.meaning,
-            identity=Identity(row.kb_uuid, row.kb_epoch),
-            glance=row.glance,
-            read_at=row.read_at,
-        )
+        return self.of([job_id]).get(job_id)
+
+    def of(self, job_ids: Collection[int]) -> Mapping[int, Checkpoint]:
+        """Return the checkpoint of each of these jobs; a job before its first is left out."""
+        rows = self._database.read(lambda connection: connection.execute(_OF, {"jobs": job_ids}).all())
+        return {
+            row.job_id: Checkpoint(
+                watermark=Watermark.load(row.watermark),
+                meaning=row.meaning,
+                identity=Identity(row.kb_uuid, row.kb_epoch),
+                glance=row.glance,
+                read_at=row.read_at,
+            )
+            for row in rows
+        }
 
     def commit(
         self,

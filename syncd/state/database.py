@@ -6,6 +6,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +17,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from syncd.errors import ConfigError, Fault, Unavailable
 from syncd.state import migration, sqlite_file
 from syncd.state.failure import contended, display, translated
+from syncd.state.turns import Turns
 
 _ATTEMPTS = 4
 _WRITES = "syncd_writes"
 _STATEMENT_TIMEOUT = "60s"
+# One for each thread that may ask at once: those of the API, the workers and the few beside them. To open a connection
+# takes longer than most of what is asked, and SQLite's are cheap to keep.
+_SQLITE_CONNECTIONS = 64
+_POSTGRES_CONNECTIONS = 20
 
 T = TypeVar("T")
 Insert = sqlite.Insert | postgresql.Insert
@@ -31,6 +37,8 @@ class Database:
     def __init__(self, engine: sa.Engine, name: str) -> None:
         self._engine = engine
         self._name = name
+        # SQLite lets one write and has the others poll; threads of this process wait in line instead.
+        self._turn: AbstractContextManager[None] = Turns() if engine.dialect.name == "sqlite" else nullcontext()
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -113,7 +121,7 @@ class Database:
         self._engine.dispose()
 
     def _write_once(self, work: Callable[[sa.Connection], T]) -> T:
-        with self._engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+        with self._turn, self._engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
             return work(connection)
 
     def _migrate(self) -> None:
@@ -145,7 +153,12 @@ def _build(draft: Path, name: str) -> None:
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": sqlite_file.BUSY_TIMEOUT_S})
+    engine = sa.create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=_SQLITE_CONNECTIONS,
+        connect_args={"timeout": sqlite_file.BUSY_TIMEOUT_S},
+    )
 
     @event.listens_for(engine, "connect")
     def _(connection: sqlite3.Connection, _: Any) -> None:
@@ -167,6 +180,8 @@ def _postgres_engine(url: sa.URL) -> sa.Engine:
         url,
         hide_parameters=True,
         pool_pre_ping=True,
+        pool_size=_POSTGRES_CONNECTIONS,
+        max_overflow=_POSTGRES_CONNECTIONS,
         isolation_level="READ COMMITTED",
         connect_args={name: value for name, value in defaults.items() if name not in url.query},
     )

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import sqlalchemy as sa
 from pydantic import ValidationError
@@ -303,9 +304,14 @@ def _row(connection: sa.Connection, job_id: int, *, lock: bool = False) -> sa.Ro
     return row
 
 
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> JobDefinition:
+    return JobDefinition.model_validate_json(text)
+
+
 def _definition(text: str, name: str) -> JobDefinition:
     try:
-        return JobDefinition.model_validate_json(text)
+        return _parsed(text)
     except ValidationError as error:
         raise Unavailable(
             f"this program cannot read the definition of the job {name!r} in the state",

@@ -30,10 +30,12 @@ def all_runs(
     *conditions: sa.ColumnElement[bool],
     order: sa.ColumnElement[object] = runs.c.number,
     limit: int | None = None,
+    parameters: Mapping[str, object] | None = None,
 ) -> list[Run]:
-    """Return the runs that meet every condition."""
+    """Return the runs that meet every condition; `parameters` fill the conditions that leave something open."""
     query = sa.select(runs, jobs.c.name.label("job_name")).join(jobs, jobs.c.id == runs.c.job_id)
-    return [_run(row) for row in connection.execute(query.where(*conditions).order_by(order).limit(limit))]
+    query = query.where(*conditions).order_by(order).limit(limit)
+    return [_run(row) for row in connection.execute(query, parameters)]
 
 
 def add(

@@ -13,7 +13,21 @@ from syncd.model.run import LIVE, SUCCESSFUL, Counts, Lease, Run, RunStatus, Tri
 from syncd.state import events, fencing
 from syncd.state.database import Database
 from syncd.state.run_rows import all_runs, find, live_runs, update_held
+from syncd.state.schema import jobs as all_jobs
 from syncd.state.schema import run_lines, runs
+
+_ended = runs.alias()
+# By way of the jobs, so that for each of them one entry of an index is read, however long its history is.
+_LAST_FINISHED = sa.and_(
+    all_jobs.c.id.in_(sa.bindparam("jobs", expanding=True)),
+    runs.c.number
+    == sa.select(_ended.c.number)
+    .where(_ended.c.job_id == all_jobs.c.id, _ended.c.status.not_in([*LIVE, RunStatus.SKIPPED]))
+    .order_by(_ended.c.finished_at.desc())
+    .limit(1)
+    .correlate(all_jobs)
+    .scalar_subquery(),
+)
 
 
 class Runs:
@@ -54,7 +68,14 @@ class Runs:
 
     def last_finished(self, job_id: int) -> Run | None:
         """Return the run that ended last, skipped ones aside."""
-        return self._newest(job_id, runs.c.status.not_in([*LIVE, RunStatus.SKIPPED]))
+        return self.last_finished_of([job_id]).get(job_id)
+
+    def last_finished_of(self, job_ids: Collection[int]) -> Mapping[int, Run]:
+        """Return for each of these jobs the run that ended last, skipped ones aside; a job without one is left out."""
+        found = self._database.read(
+            lambda connection: all_runs(connection, _LAST_FINISHED, parameters={"jobs": job_ids})
+        )
+        return {run.job_id: run for run in found}
 
     def last_successful(self, job_id: int) -> Run | None:
         """Return the run that was completed last, with or without warnings."""

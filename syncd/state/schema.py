@@ -155,6 +155,7 @@ runs = sa.Table(
     sa.Column("error", _MESSAGE),
     sa.Index(None, "job_id", "number"),
     sa.Index(None, "job_id", "scheduled_at"),
+    sa.Index(None, "job_id", "finished_at"),
     sa.Index("uq_runs_pending", "job_id", unique=True, sqlite_where=_PENDING, postgresql_where=_PENDING),
     sa.Index("uq_runs_active", "job_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
     sqlite_autoincrement=True,

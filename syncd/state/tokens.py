@@ -25,6 +25,7 @@ _SECRET = re.compile(r"syncd_([1-9][0-9]{0,17})_([A-Za-z0-9_-]{43})")
 _ID = re.compile(r"tok_([1-9][0-9]{0,17})")
 _RANDOM_BYTES = 32
 _NOBODYS_DIGEST = "0" * 64
+_UNREVOKED = sa.select(sa.exists().where(tokens.c.revoked_at.is_(None)))
 
 
 class Tokens:
@@ -111,8 +112,7 @@ class Tokens:
 
         One that has expired counts: time alone must not open a door that somebody has closed.
         """
-        query = sa.select(sa.exists().where(tokens.c.revoked_at.is_(None)))
-        return bool(self._database.read(lambda connection: connection.scalar(query)))
+        return bool(self._database.read(lambda connection: connection.scalar(_UNREVOKED)))
 
     def list(self) -> builtins.list[Token]:
         """Return all tokens, revoked ones too, oldest first."""

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
 
 from syncd.api import problems
-from syncd.api.access import DENIALS, caller_with, reaches
-from syncd.api.schemas import Detail, Health
+from syncd.api.access import caller_with, reaches
+from syncd.api.schemas import Detail, Health, Problem
 from syncd.api.services import Services
 from syncd.model.access import Caller
 from syncd.telemetry import hide_passwords
@@ -25,7 +25,11 @@ def router(services: Services) -> APIRouter:
         """Answer, as long as the process answers; it waits for nothing."""
         return Health(status="ok")
 
-    @routes.get("/readyz", response_model=Health)
+    @routes.get(
+        "/readyz",
+        response_model=Health,
+        responses={503: {"model": Problem, "description": "It cannot, for the reasons in `details`"}},
+    )
     def readyz(request: Request) -> Health | Response:
         """Tell whether syncd can do its work, and if not, every reason why."""
         reasons = services.readiness()
@@ -40,7 +44,11 @@ def router(services: Services) -> APIRouter:
             headers={"Retry-After": str(problems.RETRY_SECONDS)},
         )
 
-    @routes.get("/metrics", response_class=Response, responses=dict(DENIALS))
+    @routes.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
     def metrics(caller: Annotated[Caller, Depends(caller_with())]) -> Response:
         """Show the metrics, for Prometheus; those of jobs only within the caller's limits."""
         shown: CollectorRegistry | _Within = services.registry

@@ -8,6 +8,7 @@ from functools import partial
 from fastapi import APIRouter, Response
 
 from syncd.api.access import reach_job
+from syncd.api.description import LOCATION
 from syncd.api.job_views import Batch, BatchDone, BatchResult, CloneRequest, JobView, Named, NewJob
 from syncd.api.problems import fault_of
 from syncd.api.routes.jobs import Writer, created, require_reach, shown
@@ -79,7 +80,7 @@ def router(services: Services) -> APIRouter:
         services.changed()
         return shown(services, resumed, response)
 
-    @routes.post("/{job}/clone", status_code=201)
+    @routes.post("/{job}/clone", status_code=201, responses={201: {"headers": LOCATION}})
     def clone_job(caller: Writer, job: str, wanted: CloneRequest, response: Response) -> JobView:
         """Add a job like this one under another name: disabled, and with nothing read yet."""
         found = reach_job(state, caller, job)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
+from fastapi.routing import APIRoute
+from pydantic import GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from starlette.exceptions import HTTPException
 
 from syncd.api.access import caller_with
-from syncd.api.schemas import Moment, Shown
+from syncd.api.schemas import EXAMPLE_JOB, Moment, Shown, example
 from syncd.api.services import Services
-from syncd.api.wording import faults
+from syncd.api.wording import details, faults
 from syncd.errors import Conflict, Fault, Forbidden, Invalid
 from syncd.model.access import Caller, Scope
 from syncd.model.fields import Moment as WrittenMoment
@@ -29,6 +35,10 @@ Writer = Annotated[Caller, Depends(caller_with(Scope.JOBS_WRITE))]
 
 class JobRequest(JobDefinition):
     """A job that shall be."""
+
+    model_config = example(
+        job_name="sync_orders", start_time="2036-01-01T00:00:00", end_time="2036-01-31T00:00:00", **EXAMPLE_JOB
+    )
 
     job_name: Name
     """What the job is called; no other job may have the name."""
@@ -79,23 +89,47 @@ class Refused(Shown):
     error: Refusal
 
 
+class _Described:
+    """Lets the description show a `JobRequest` where the route takes anything, to tell all faults in its own form."""
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(JobRequest.__pydantic_core_schema__)
+
+
+Written = Annotated[Any, Body(), _Described()]
+
+
+class _Route(APIRoute):
+    """Answers what is no JSON as it answers every other fault of the body."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                return _refused("INVALID_REQUEST", [f"{d.field} {d.message}" for d in details(error.errors())])
+            except HTTPException as error:
+                if error.status_code != 400:
+                    raise
+                return _refused("INVALID_REQUEST", ["body cannot be read"])
+
+        return answer
+
+
 def router(services: Services) -> APIRouter:
     """Return the route that makes a job."""
-    routes = APIRouter(prefix="/jobs", tags=["jobs"])
+    routes = APIRouter(prefix="/jobs", tags=["jobs"], route_class=_Route)
 
     @routes.post(
         "/create",
         status_code=201,
         response_model=Created,
         responses={400: {"model": Refused}, 409: {"model": Refused}},
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/JobRequest"}}},
-            }
-        },
+        openapi_extra={"requestBody": {"required": True}},
     )
-    def create(caller: Writer, request: Request, body: Annotated[Any, Body()] = None) -> Response:
+    def create(caller: Writer, request: Request, body: Written = None) -> Response:
         """Add a job that runs from `start_time` to `end_time`; the answer to a bad request lists all that is wrong."""
         if not isinstance(body, dict):
             return _refused("INVALID_REQUEST", ["the body must be a JSON object, sent as application/json"])
@@ -154,10 +188,11 @@ def _code(found: Sequence[Fault]) -> str:
     return codes.pop() if len(codes) == 1 else "INVALID_REQUEST"
 
 
-def _refused(code: str, details: list[str], status: int = 400) -> JSONResponse:
+def _refused(code: str, details: list[str], status: int = 400) -> Response:
     message = "A job of that name exists already" if status == 409 else "Invalid job configuration"
     refused = Refused(error=Refusal.model_validate({"code": code, "message": message, "details": details}))
-    return JSONResponse(refused.model_dump(mode="json"), status)
+    # Plain ASCII: a name that was sent may hold what UTF-8 cannot.
+    return Response(json.dumps(refused.model_dump()), status, media_type="application/json")
 
 
 def _created(job: Job, now: datetime) -> JSONResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError
 
 from syncd.api.access import caller_with, reach_job, reaches
+from syncd.api.description import LOCATION
 from syncd.api.job_views import JobPatch, JobView, NewJob
 from syncd.api.pages import JobCursor, Listed, Paging, cursor, listed
 from syncd.api.services import Services
@@ -60,16 +61,17 @@ def router(services: Services) -> APIRouter:
         jobs = [job for job in state.jobs.list(include_ended=True) if reaches(caller, job)]
         running = frozenset(run.job_id for status in _GOING for run in state.runs.list(status=status, limit=len(jobs)))
         found = sorted((job for job in jobs if _wanted(job, query, now, running)), key=lambda job: job.id)
+        seen = views(services, found[: query.limit], now, running)
         return listed(
             found[: query.limit + 1],
             query.limit,
             mark=lambda job: cursor("jobs", job.id),
-            show=lambda job: view(services, job, now, running=job.id in running),
+            show=lambda job: seen[job.id],
             request=request,
             answer=response,
         )
 
-    @routes.post("", status_code=201)
+    @routes.post("", status_code=201, responses={201: {"headers": LOCATION}})
     def create_job(caller: Writer, new: NewJob, response: Response) -> JobView:
         """Add a job; its ticks begin at once unless it is disabled."""
         job = created(services, caller, new)
@@ -127,7 +129,8 @@ def shown(services: Services, job: Job, response: Response | None = None) -> Job
     if response is not None:
         response.headers["ETag"] = f'"{job.version}"'
     live = services.state.runs.live(job.id)
-    return view(services, job, services.clock(), running=live is not None and live.status in _GOING)
+    running = frozenset([job.id] if live is not None and live.status in _GOING else [])
+    return views(services, [job], services.clock(), running)[job.id]
 
 
 def created(services: Services, caller: Caller, new: NewJob) -> Job:
@@ -146,18 +149,28 @@ def require_reach(caller: Caller, name: str, definition: JobDefinition) -> None:
         raise Forbidden(f"the token does not reach the job {name} with what it names", "ask for a token that does")
 
 
-def view(services: Services, job: Job, now: datetime, *, running: bool) -> JobView:
-    """Show a job as it stands."""
+def views(services: Services, jobs: Sequence[Job], now: datetime, running: Collection[int]) -> Mapping[int, JobView]:
+    """Show jobs as they stand, by number; `running` are the numbers of those that a run of goes on.
+
+    The state is asked as often for a hundred jobs as for one.
+    """
     state = services.state
-    return JobView.of(
-        job,
-        now=now,
-        running=running,
-        last_run=state.runs.last_finished(job.id),
-        checkpoint=state.checkpoints.get(job.id),
-        dead_letters=state.dead_letters.count(job.id),
-        place=services.jobs.place(job),
-    )
+    numbers = [job.id for job in jobs]
+    last_runs = state.runs.last_finished_of(numbers)
+    checkpoints = state.checkpoints.of(numbers)
+    dead_letters = state.dead_letters.counts(numbers)
+    return {
+        job.id: JobView.of(
+            job,
+            now=now,
+            running=job.id in running,
+            last_run=last_runs.get(job.id),
+            checkpoint=checkpoints.get(job.id),
+            dead_letters=dead_letters.get(job.id, 0),
+            place=services.jobs.place(job),
+        )
+        for job in jobs
+    }
 
 
 def _wanted(job: Job, query: JobsQuery, now: datetime, running: frozenset[int]) -> bool:

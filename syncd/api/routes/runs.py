@@ -15,10 +15,11 @@ from syncd.api.access import caller_with, jobs_within, reach_job, require_job
 from syncd.api.names import run_number
 from syncd.api.pages import LineCursor, Listed, Paging, RunCursor, cursor, listed
 from syncd.api.run_views import LogLine, Output, Outputs, RunView
-from syncd.api.schemas import Moment
+from syncd.api.schemas import Problem
 from syncd.api.services import Services
 from syncd.errors import NotFound
 from syncd.model.access import Caller, Scope
+from syncd.model.fields import Moment
 from syncd.model.run import Run, RunStatus, Trigger
 from syncd.telemetry import hide_passwords
 
@@ -68,7 +69,7 @@ def router(services: Services) -> APIRouter:
                 raise
         return run
 
-    @routes.get("")
+    @routes.get("", responses={404: {"model": Problem, "description": "There is no such job"}})
     def list_runs(
         caller: Reader, query: Annotated[RunsQuery, Query()], request: Request, response: Response
     ) -> Listed[RunView]:

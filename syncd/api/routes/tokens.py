@@ -10,7 +10,7 @@ from pydantic import Field
 
 from syncd.api.access import caller_with
 from syncd.api.pages import Listed, Paging, TokenCursor, cursor, listed
-from syncd.api.schemas import Moment, Shown
+from syncd.api.schemas import Moment, Shown, example
 from syncd.api.services import Services
 from syncd.errors import Forbidden
 from syncd.model.access import Caller, Scope, Token, TokenStatus
@@ -32,6 +32,8 @@ class TokensQuery(Paging):
 
 class TokenRequest(Model):
     """A token that is wanted."""
+
+    model_config = example(name="reports", scopes=["runs:read"], expires_at="2036-01-01T00:00:00Z")
 
     name: Name
     """What people call it; unique among the tokens that are not revoked, and not of the form `tok_3`."""
@@ -138,10 +140,10 @@ def router(services: Services) -> APIRouter:
         )
         return IssuedToken(token=secret, **TokenView.of(token, now).model_dump())
 
-    @routes.delete("/{token}", status_code=204)
-    def revoke_token(caller: Admin, token: str) -> None:
+    @routes.delete("/{token_id}", status_code=204)
+    def revoke_token(caller: Admin, token_id: str) -> None:
         """Revoke a token, by its id (`tok_3`) or its name; the next request with it is refused."""
-        found = tokens.get(token)
+        found = tokens.get(token_id)
         if caller.lacks(found.caller):
             raise Forbidden(f"the token {found.name} has rights that the caller lacks", "ask somebody who has them")
         tokens.revoke(found.number, services.clock(), caller.name)

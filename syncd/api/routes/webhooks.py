@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError, WithJsonSchema
 
 from syncd.api.access import caller_with
+from syncd.api.description import LOCATION
 from syncd.api.pages import DeliveryCursor, Listed, Paging, WebhookCursor, cursor, listed
 from syncd.api.services import Services
 from syncd.api.webhook_views import (
@@ -87,7 +88,7 @@ def router(services: Services) -> APIRouter:
             answer=response,
         )
 
-    @routes.post("", status_code=201)
+    @routes.post("", status_code=201, responses={201: {"headers": LOCATION}})
     def add_webhook(given: Making, response: Response) -> NewWebhookView:
         """Make a webhook. This answer alone shows its secret."""
         wanted = read(WebhookRequest, given)

@@ -122,6 +122,7 @@ def _runs() -> None:
     )
     op.create_index("ix_runs_job_id_number", "runs", ["job_id", "number"])
     op.create_index("ix_runs_job_id_scheduled_at", "runs", ["job_id", "scheduled_at"])
+    op.create_index("ix_runs_job_id_finished_at", "runs", ["job_id", "finished_at"])
     op.create_index(
         "uq_runs_pending", "runs", ["job_id"], unique=True, sqlite_where=_PENDING, postgresql_where=_PENDING
     )

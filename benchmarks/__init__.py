@@ -1,0 +1,1 @@
+"""What syncd takes and how long: programs to run by hand."""
