@@ -1,6 +1,8 @@
 # `make help` lists what there is. Everything is installed into .venv; nothing else of the machine is touched.
 
 PYTHON ?= python3
+# Tests wait for processes and servers now and then: one more than there are processors keeps these busy.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -22,10 +24,10 @@ run: $(INSTALLED) ## Run the daemon on the example configuration in config/
 	$(BIN)/syncd run --config config
 
 test: $(FOR_TESTS) ## Run the whole test suite, against real services
-	$(BIN)/python -m pytest --numprocesses=auto
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS)
 
 coverage: $(FOR_TESTS) ## Run it again, slower, and list the lines that no test reaches
-	$(BIN)/python -m pytest --numprocesses=auto --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --cov --cov-report=term:skip-covered
 
 lint: $(FOR_TESTS) ## Check style, types and who imports whom
 	$(BIN)/ruff check .

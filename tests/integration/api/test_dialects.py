@@ -620,6 +620,10 @@ def test_five_thousand_requests_an_hour_are_the_rule(io: httpx.Client) -> None:
     assert io.get(f"{API}/jobs").headers["X-RateLimit-Remaining"] == "4999"
 
 
+OWN = {"200", "201", "400", "401", "402", "403", "404", "422", "429"}
+"""The answers in the dialect's words; whatever stands before its routes answers in syncd's."""
+
+
 def test_the_dialects_are_described(world: World) -> None:
     """With their own schemes, media type and errors."""
     described = create_app(world.services(), None).openapi()
@@ -634,6 +638,6 @@ def test_the_dialects_are_described(world: World) -> None:
         if path.startswith("/{account_id}"):
             for operation in methods.values():
                 assert {"400", "401", "403", "404", "422", "429"} <= operation["responses"].keys()
-                for response in operation["responses"].values():
-                    assert response["content"].keys() == {JSON}
+                for status in OWN & operation["responses"].keys():
+                    assert operation["responses"][status]["content"].keys() == {JSON}
     assert not [name for name in described["components"]["schemas"] if "syncd__" in name]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
+import pytest
 
 from syncd.model.job import JobDefinition
 from syncd.model.record import Reject
 from syncd.model.run import Counts, RunStatus
 from syncd.model.watermark import Watermark
+from syncd.state.database import Database
 
 from .conftest import START, World
 
@@ -159,3 +163,27 @@ def test_times_keep_their_meaning_when_the_clock_moves_on(client: httpx.Client, 
     assert client.get("/v1/jobs/orders").json()["next_run"] == "2026-01-01T12:00:30Z"
     world.now = START + timedelta(seconds=30)
     assert client.get("/v1/jobs/orders").json()["next_run"] == "2026-01-01T12:10:30Z"
+
+
+def test_a_list_of_many_jobs_asks_the_state_as_often_as_one_of_few(
+    client: httpx.Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Database.read
+    asked: list[object] = []
+
+    def counting(self: Database, work: Callable[[Any], Any]) -> Any:
+        asked.append(work)
+        return read(self, work)
+
+    monkeypatch.setattr(Database, "read", counting)
+    counts = []
+    for number in range(1, 31):
+        job = world.job(f"job{number}", source_table=f"shop.t{number}")
+        world.run(job)
+        world.run(job, status=RunStatus.FAILED)
+        if number in {2, 30}:
+            asked.clear()
+            jobs = client.get("/v1/jobs?limit=100").json()["data"]
+            counts.append(len(asked))
+            assert [job["last_run"]["status"] for job in jobs] == ["failed"] * number
+    assert counts[0] == counts[1]
