@@ -25,6 +25,7 @@ class Runs:
         job: str | None = None,
         status: str | None = None,
         trigger: str | None = None,
+        tag: str | None = None,
         since: Time | None = None,
         until: Time | None = None,
     ) -> Iterator[Run]:
@@ -34,9 +35,10 @@ class Runs:
             job: only of this job, by its id or its name.
             status: only of this status, such as `failed`.
             trigger: only those that were started like this: `schedule`, `manual`, `api` or `recovery`.
+            tag: only those with this tag, written `name=value`.
             since, until: only those that were asked for at this moment or later, and before that one.
         """
-        wanted = {"job": job, "status": status, "trigger": trigger, "since": since, "until": until}
+        wanted = {"job": job, "status": status, "trigger": trigger, "tag": tag, "since": since, "until": until}
         yield from self._connection.pages("/v1/runs", wanted)
 
     def get(self, run: str) -> Run:

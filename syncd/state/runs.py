@@ -239,6 +239,7 @@ class Runs:
         jobs: Collection[int] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        tag: tuple[str, str] | None = None,
     ) -> builtins.list[Run]:
         """Return runs, newest first.
 
@@ -250,6 +251,7 @@ class Runs:
             before: only those with a smaller number: the last of the page before.
             jobs: only of these jobs.
             since, until: only those asked for in this time.
+            tag: only those that carry this name and value.
         """
         wanted = {runs.c.job_id: job_id, runs.c.status: status, runs.c.trigger: trigger}
         conditions = [column == value for column, value in wanted.items() if value is not None]
@@ -261,6 +263,8 @@ class Runs:
             conditions.append(runs.c.created_at >= since)
         if until is not None:
             conditions.append(runs.c.created_at < until)
+        if tag is not None:
+            conditions.append(runs.c.options[("tags", tag[0])].as_string() == tag[1])
         return self._database.read(
             lambda connection: all_runs(connection, *conditions, order=runs.c.number.desc(), limit=limit)
         )

@@ -39,6 +39,8 @@ class RunsQuery(Paging):
     """Only runs of this status."""
     trigger: Trigger | None = None
     """Only runs that were started like this."""
+    tag: Annotated[str | None, Query(pattern=r"^[^=]+=[^=]+$")] = None
+    """Only runs with this tag, written `name=value`."""
     since: Moment | None = None
     """Only runs asked for at this moment or later."""
     until: Moment | None = None
@@ -74,6 +76,7 @@ def router(services: Services) -> APIRouter:
         caller: Reader, query: Annotated[RunsQuery, Query()], request: Request, response: Response
     ) -> Listed[RunView]:
         """List the runs, newest first."""
+        name, _, value = (query.tag or "").partition("=")
         of_job = None if query.job is None else reach_job(state, caller, query.job).id
         found = state.runs.list(
             job_id=of_job,
@@ -84,6 +87,7 @@ def router(services: Services) -> APIRouter:
             jobs=jobs_within(state, caller),
             since=query.since,
             until=query.until,
+            tag=(name, value) if query.tag else None,
         )
         return listed(
             found,

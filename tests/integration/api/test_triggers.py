@@ -47,6 +47,9 @@ def test_plain_requests_share_one_run_and_others_have_their_own(client: httpx.Cl
     tagged = trigger(client, tags={"why": "audit"})
     assert (tagged["id"], tagged["tags"]) == ("run_2", {"why": "audit"})
     assert client.get("/v1/runs/run_1").json()["full_refresh"] is True
+    assert [run["id"] for run in client.get("/v1/runs?tag=why=audit").json()["data"]] == ["run_2"]
+    assert client.get("/v1/runs?tag=why=other").json()["data"] == []
+    assert client.get("/v1/runs?tag=why").status_code == 422
 
 
 def test_fifty_triggers_at_once_are_one_run(client: httpx.Client, world: World) -> None:

@@ -59,6 +59,8 @@ def test_a_plain_request_becomes_part_of_the_plain_run_that_waits(state: State) 
     assert second.expires_at == NOW + 2 * TTL
     apart = state.queue.enqueue(job, PLAIN, NOW, TAGGED)
     assert apart.number != first.number
+    assert state.runs.list(tag=("why", "audit")) == [apart]
+    assert state.runs.list(tag=("why", "' OR 1=1 --")) == state.runs.list(tag=("who", "audit")) == []
 
 
 def test_a_run_that_waits_is_held_let_go_and_expires(state: State) -> None:
