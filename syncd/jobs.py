@@ -114,7 +114,10 @@ class JobService:
             return self._state.jobs.revise(job.id, change, self._clock(), by=by, version=version)
 
     def clone(self, job: Job, name: str, by: str | None = None) -> Job:
-        """Add a job like this one: disabled, and with nothing read yet. Raises as `create`."""
+        """Add a job like this one: disabled, and with nothing read yet.
+
+        It cannot be enabled beside the one that it is like before it fills another knowledge base. Raises as `create`.
+        """
         return self.create(name, job.definition.model_copy(update={"enabled": False}), by)
 
     def pause(self, job: Job) -> Job:
@@ -213,10 +216,14 @@ def _schedule_faults(definition: JobDefinition, limits: Limits, now: datetime) -
 
 
 def _rival_faults(definition: JobDefinition, others: Sequence[Job]) -> list[Fault]:
+    """Say which other job would undo what this one does; one that is disabled undoes nothing."""
+    if not definition.enabled:
+        return []
     return [
         Fault("source_table", f"is synced into {definition.kb_name} by the job {job.name} already")
         for job in others
-        if (job.definition.source_table, job.definition.kb_name) == (definition.source_table, definition.kb_name)
+        if job.definition.enabled
+        and (job.definition.source_table, job.definition.kb_name) == (definition.source_table, definition.kb_name)
     ]
 
 

@@ -220,7 +220,8 @@ class CloneRequest(Model):
 
     model_config = example(name="sync_orders_again")
 
-    name: Name
+    name: Name | None = None
+    """Its name; by default that of the other with `_copy` behind it."""
 
 
 class DependencyRequest(Model):

@@ -84,8 +84,9 @@ def router(services: Services) -> APIRouter:
     def clone_job(caller: Writer, job: str, wanted: CloneRequest, response: Response) -> JobView:
         """Add a job like this one under another name: disabled, and with nothing read yet."""
         found = reach_job(state, caller, job)
-        require_reach(caller, wanted.name, found.definition)
-        clone = service.clone(found, wanted.name, caller.name)
+        name = wanted.name or f"{found.name}_copy"
+        require_reach(caller, name, found.definition)
+        clone = service.clone(found, name, caller.name)
         response.headers["Location"] = f"/v1/jobs/{clone.public_id}"
         return shown(services, clone, response)
 

@@ -43,6 +43,8 @@ class JobsQuery(Paging):
     """Only jobs that fill this knowledge base."""
     source_table: str | None = None
     """Only jobs that read this table."""
+    project_id: str | None = None
+    """Taken from callers that send one; syncd has no projects, so that it changes nothing."""
     cursor: JobCursor | None = None
     """The `next_cursor` of the page before."""
 

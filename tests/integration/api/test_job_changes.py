@@ -137,14 +137,22 @@ def test_a_paused_or_disabled_job_is_not_triggered(client: httpx.Client) -> None
     assert client.post("/v1/jobs/orders/trigger").status_code == 201
 
 
-def test_a_clone_is_disabled_and_has_read_nothing(client: httpx.Client, world: World) -> None:
+def test_a_clone_is_disabled_until_it_fills_another_knowledge_base(client: httpx.Client, world: World) -> None:
     create(client)
-    assert "source_table" in faults(client.post("/v1/jobs/orders/clone", json={"name": "copy"}))
-    world.job("parts", source_table="shop.parts", kb_name="orders_kb")
+    world.run(world.state.jobs.get("orders"), status=RunStatus.COMPLETED, watermark=Watermark(41))
     world.names.append("other_kb")
-    create(client, name="items", source_table="shop.items")
-    client.patch("/v1/jobs/items", json={"kb_name": "other_kb"})
-    assert client.post("/v1/jobs/items/clone", json={"name": "orders"}).status_code == 409
+    clone = client.post("/v1/jobs/orders/clone", json={}).json()
+    assert (clone["name"], clone["status"], clone["watermark"], clone["version"]) == (
+        "orders_copy",
+        "disabled",
+        None,
+        1,
+    )
+    assert "already" in faults(client.post("/v1/jobs/orders_copy/enable"))["source_table"]
+    assert client.patch("/v1/jobs/orders_copy", json={"kb_name": "other_kb"}).status_code == 200
+    assert client.post("/v1/jobs/orders_copy/enable").json()["status"] == "scheduled"
+    assert client.post("/v1/jobs/orders/clone", json={"name": "orders_copy"}).status_code == 409
+    assert client.post("/v1/jobs/orders/clone", json={"name": "third"}).status_code == 201
 
 
 def test_deleting_frees_the_name_and_keeps_the_history(client: httpx.Client, world: World) -> None:

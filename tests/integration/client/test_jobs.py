@@ -71,11 +71,12 @@ def test_a_job_of_a_file_is_paused_and_resumed_but_not_changed(syncd: Client) ->
 
 
 def test_a_clone_is_disabled(syncd: Client, served: Serving) -> None:
-    definition = JobDefinition.model_validate({**FIELDS, "source_table": "db.twin"})
-    served.state.jobs.put("original", definition, Origin.API, now())
-    with pytest.raises(Invalid, match="by the job original already"):
-        syncd.jobs.clone("original", "copied")
-    served.state.jobs.delete(served.state.jobs.get("original").id, now())
+    clone = syncd.jobs.clone("copy", "copied")
+    assert (clone["status"], clone["watermark"]) == ("disabled", None)
+    with pytest.raises(Invalid, match="by the job copy already"):
+        syncd.jobs.enable("copied")
+    syncd.jobs.delete("copied")
+    assert served.state.jobs.find("copied") is None
 
 
 def test_what_belongs_to_a_job_is_told(syncd: Client) -> None:
