@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, Response
 
@@ -12,10 +13,18 @@ from syncd.api.description import LOCATION
 from syncd.api.job_views import Batch, BatchDone, BatchResult, CloneRequest, JobView, Named, NewJob
 from syncd.api.problems import fault_of
 from syncd.api.routes.jobs import Writer, created, require_reach, shown
+from syncd.api.schemas import Problem
 from syncd.api.services import Services
 from syncd.errors import SyncdError
 from syncd.model.access import Caller
 from syncd.model.job import Job
+
+_FAULTS: dict[int | str, dict[str, Any]] = {
+    422: {
+        "model": Problem,
+        "description": "The job's definition does not go with the other jobs, the limits or the time",
+    }
+}
 
 
 def router(services: Services) -> APIRouter:
@@ -54,14 +63,14 @@ def router(services: Services) -> APIRouter:
         services.changed()
         return done
 
-    @routes.post("/{job}/enable")
+    @routes.post("/{job}/enable", responses=_FAULTS)
     def enable_job(caller: Writer, job: str, response: Response) -> JobView:
         """Let a job that the API made run by itself again."""
         changed = enabled(caller, job, True)
         services.changed()
         return shown(services, changed, response)
 
-    @routes.post("/{job}/disable")
+    @routes.post("/{job}/disable", responses=_FAULTS)
     def disable_job(caller: Writer, job: str, response: Response) -> JobView:
         """Let a job that the API made run no more, by itself or when triggered; a run that goes on is not touched."""
         changed = enabled(caller, job, False)

@@ -221,4 +221,4 @@ def test_the_description_names_every_route_and_the_form_of_its_errors(client: ht
     for name in set(re.findall(r'"#/([^"]+)"', json.dumps(described))):
         assert reduce(lambda place, step: place[step], name.split("/"), described), name
     parameters = {entry["name"]: entry for entry in described["paths"]["/v1/jobs"]["get"]["parameters"]}
-    assert set(parameters) == {"limit", "status", "name", "tag", "kb_name", "source_table", "cursor"}
+    assert set(parameters) == {"limit", "status", "name", "tag", "kb_name", "source_table", "project_id", "cursor"}
