@@ -113,12 +113,9 @@ class JobService:
                 raise Invalid(faults)
             return self._state.jobs.revise(job.id, change, self._clock(), by=by, version=version)
 
-    def clone(self, job: Job, name: str, by: str | None = None) -> Job:
-        """Add a job like this one: disabled, and with nothing read yet.
-
-        It cannot be enabled beside the one that it is like before it fills another knowledge base. Raises as `create`.
-        """
-        return self.create(name, job.definition.model_copy(update={"enabled": False}), by)
+    def clone(self, job: Job, name: str, kb_name: str, by: str | None = None) -> Job:
+        """Add a job like this one that fills another knowledge base: disabled, nothing read. Raises as `create`."""
+        return self.create(name, job.definition.model_copy(update={"enabled": False, "kb_name": kb_name}), by)
 
     def pause(self, job: Job) -> Job:
         """Stop the job's ticks until `resume`; a run that goes on is not touched.
@@ -134,11 +131,12 @@ class JobService:
         """Let a paused job have ticks again."""
         return self._state.jobs.resume(job.id, self._clock())
 
-    def delete(self, job: Job, *, cancel: bool = False) -> None:
+    def delete(self, job: Job, *, cancel: bool = False, purge: bool = False) -> None:
         """Forget a job and free its name; its runs stay in the history, its documents in the knowledge base.
 
         Args:
             cancel: cancel its live runs first.
+            purge: whether its documents will be removed next, so that nothing may write them any more.
 
         Raises:
             Conflict: it is defined in a file, or has a live run.
@@ -152,6 +150,10 @@ class JobService:
             raise Conflict(
                 f"job {job.name} has live runs: {', '.join(run.id for run in live)}",
                 "wait for them, or delete it with cancel=true",
+            )
+        if purge and any(run.started_at is not None for run in self._state.runs.unfinished(job.id)):
+            raise Conflict(
+                f"a run of {job.name} is still writing", "it has been asked to stop: delete the job when it has ended"
             )
         self._state.jobs.delete(job.id, now)
 
@@ -216,14 +218,14 @@ def _schedule_faults(definition: JobDefinition, limits: Limits, now: datetime) -
 
 
 def _rival_faults(definition: JobDefinition, others: Sequence[Job]) -> list[Fault]:
-    """Say which other job would undo what this one does; one that is disabled undoes nothing."""
-    if not definition.enabled:
-        return []
+    """Say which other job would undo what this one does, and owns the same documents."""
     return [
-        Fault("source_table", f"is synced into {definition.kb_name} by the job {job.name} already")
+        Fault(
+            "source_table",
+            f"is synced into {definition.kb_name} by the job {job.name} already: choose another knowledge base",
+        )
         for job in others
-        if job.definition.enabled
-        and (job.definition.source_table, job.definition.kb_name) == (definition.source_table, definition.kb_name)
+        if (job.definition.source_table, job.definition.kb_name) == (definition.source_table, definition.kb_name)
     ]
 
 

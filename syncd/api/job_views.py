@@ -216,9 +216,12 @@ class BatchDone(Shown):
 
 
 class CloneRequest(Model):
-    """What the new job is called."""
+    """What the new job is called, and what it fills."""
 
-    model_config = example(name="sync_orders_again")
+    model_config = example(name="sync_orders_again", kb_name="orders_kb_2")
+
+    kb_name: Name
+    """The knowledge base to fill: another one, since two jobs do not fill one from the same table."""
 
     name: Name | None = None
     """Its name; by default that of the other with `_copy` behind it."""

@@ -140,9 +140,9 @@ class Jobs:
         """Let a paused job have ticks again; those that were missed become one run."""
         return self._act(job, "resume")
 
-    def clone(self, job: str, name: str) -> Job:
-        """Add a job like this one under another name: disabled, and with nothing read yet."""
-        return self._act(job, "clone", {"name": name})
+    def clone(self, job: str, name: str, kb_name: str) -> Job:
+        """Add a job like this one that fills another knowledge base: disabled, and with nothing read yet."""
+        return self._act(job, "clone", {"name": name, "kb_name": kb_name})
 
     def versions(self, job: str) -> Iterator[JobVersion]:
         """Yield every version of a job's definition, newest first."""

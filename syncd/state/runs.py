@@ -14,7 +14,7 @@ from syncd.state import events, fencing
 from syncd.state.database import Database
 from syncd.state.run_rows import all_runs, find, live_runs, update_held
 from syncd.state.schema import jobs as all_jobs
-from syncd.state.schema import run_lines, runs
+from syncd.state.schema import run_keys, run_lines, runs
 
 _ended = runs.alias()
 # By way of the jobs, so that for each of them one entry of an index is read, however long its history is.
@@ -207,7 +207,8 @@ class Runs:
     def prune(self, job_id: int, keep: int) -> int:
         """Delete the job's oldest ended runs but for the newest `keep`, and return how many were deleted.
 
-        The newest tick and the newest success stay whatever their age, since decisions hang on them.
+        The newest tick and the newest success stay whatever their age, since decisions hang on them, and so do those
+        that an idempotency key answers with.
         """
 
         def work(connection: sa.Connection) -> int:
@@ -220,7 +221,10 @@ class Runs:
                 .order_by(runs.c.number.desc())
                 .limit(keep)
             )
-            spared = {number for query in (newest_tick, success, kept) for number in connection.scalars(query)}
+            promised = sa.select(run_keys.c.run_number).where(run_keys.c.job_id == job_id)
+            spared = {
+                number for query in (newest_tick, success, kept, promised) for number in connection.scalars(query)
+            }
             old = (runs.c.job_id == job_id, runs.c.status.not_in(LIVE), runs.c.number.not_in(spared))
             lines = run_lines.c.run_number.in_(sa.select(runs.c.number).where(*old))
             connection.execute(sa.delete(run_lines).where(lines))

@@ -48,13 +48,14 @@ class RunLog(logging.Handler):
         """Hand on what was collected."""
         with self._guard:
             taken, self._waiting = self._waiting, {}
-        for run, lines in taken.items():
-            try:
-                self._keep(run, lines)
-            except Exception:
-                with self._guard:
+        try:
+            for run in list(taken):
+                self._keep(run, taken[run])
+                del taken[run]
+        finally:
+            with self._guard:
+                for run, lines in taken.items():
                     self._waiting[run] = [*lines, *self._waiting.get(run, [])]
-                raise
 
     def forget(self, run: str) -> None:
         """Let go of a run that has ended, after `flush`."""

@@ -14,7 +14,7 @@ from tests.waiting import until
 from tests.world import World
 
 PAGE = Path(__file__).parent / "requests" / "jobs_v1.md"
-# 422: a job that names no table, an empty dependency. 404: ids that nothing has.
+# 422: a job that names no table, a clone that names no knowledge base, an empty dependency. 404: ids that nothing has.
 EXPECTED = {
     "GET /v1/jobs?project_id=string": 200,
     "POST /v1/jobs": 422,
@@ -26,7 +26,7 @@ EXPECTED = {
     "POST /v1/jobs/string/trigger": 201,
     "POST /v1/jobs/string/trigger/bulk": 200,
     "GET /v1/jobs/string/versions": 200,
-    "POST /v1/jobs/string/clone": 201,
+    "POST /v1/jobs/string/clone": 422,
     "GET /v1/jobs/string/health": 200,
     "GET /v1/jobs/string/dependencies": 200,
     "POST /v1/jobs/string/dependencies": 422,

@@ -94,8 +94,8 @@ def router(services: Services) -> APIRouter:
         """Add a job like this one under another name: disabled, and with nothing read yet."""
         found = reach_job(state, caller, job)
         name = wanted.name or f"{found.name}_copy"
-        require_reach(caller, name, found.definition)
-        clone = service.clone(found, name, caller.name)
+        require_reach(caller, name, found.definition.model_copy(update={"kb_name": wanted.kb_name}))
+        clone = service.clone(found, name, wanted.kb_name, caller.name)
         response.headers["Location"] = f"/v1/jobs/{clone.public_id}"
         return shown(services, clone, response)
 

@@ -118,7 +118,7 @@ def router(services: Services) -> APIRouter:
     ) -> None:
         """Delete a job that the API made and free its name; its runs stay in the history."""
         found = reach_job(state, caller, job)
-        service.delete(found, cancel=cancel)
+        service.delete(found, cancel=cancel, purge=purge_documents)
         if purge_documents:
             services.purge(found)
         services.changed()

@@ -137,22 +137,21 @@ def test_a_paused_or_disabled_job_is_not_triggered(client: httpx.Client) -> None
     assert client.post("/v1/jobs/orders/trigger").status_code == 201
 
 
-def test_a_clone_is_disabled_until_it_fills_another_knowledge_base(client: httpx.Client, world: World) -> None:
+def test_a_clone_is_disabled_and_fills_another_knowledge_base(client: httpx.Client, world: World) -> None:
     create(client)
     world.run(world.state.jobs.get("orders"), status=RunStatus.COMPLETED, watermark=Watermark(41))
     world.names.append("other_kb")
-    clone = client.post("/v1/jobs/orders/clone", json={}).json()
+    assert "already" in faults(client.post("/v1/jobs/orders/clone", json={"kb_name": "orders_kb"}))["source_table"]
+    clone = client.post("/v1/jobs/orders/clone", json={"kb_name": "other_kb"}).json()
     assert (clone["name"], clone["status"], clone["watermark"], clone["version"]) == (
         "orders_copy",
         "disabled",
         None,
         1,
     )
-    assert "already" in faults(client.post("/v1/jobs/orders_copy/enable"))["source_table"]
-    assert client.patch("/v1/jobs/orders_copy", json={"kb_name": "other_kb"}).status_code == 200
+    assert "already" in faults(client.patch("/v1/jobs/orders_copy", json={"kb_name": "orders_kb"}))["source_table"]
     assert client.post("/v1/jobs/orders_copy/enable").json()["status"] == "scheduled"
-    assert client.post("/v1/jobs/orders/clone", json={"name": "orders_copy"}).status_code == 409
-    assert client.post("/v1/jobs/orders/clone", json={"name": "third"}).status_code == 201
+    assert client.post("/v1/jobs/orders/clone", json={"name": "orders_copy", "kb_name": "other_kb"}).status_code == 409
 
 
 def test_deleting_frees_the_name_and_keeps_the_history(client: httpx.Client, world: World) -> None:
@@ -172,6 +171,15 @@ def test_a_job_with_a_live_run_is_deleted_only_with_its_run(client: httpx.Client
     assert client.delete("/v1/jobs/orders").status_code == 409
     assert client.delete("/v1/jobs/orders?cancel=true").status_code == 204
     assert client.get(f"/v1/runs/{run['id']}").json()["status"] == "canceled"
+
+
+def test_documents_are_purged_only_when_nothing_writes_them_any_more(client: httpx.Client, world: World) -> None:
+    create(client)
+    world.begin(world.enqueue(world.state.jobs.get("orders")))
+    answer = client.delete("/v1/jobs/orders?cancel=true&purge_documents=true")
+    assert (answer.status_code, "still writing" in answer.json()["error"]["message"]) == (409, True)
+    assert client.get("/v1/jobs/orders").status_code == 200
+    assert "purge orders" not in world.told
 
 
 def test_a_batch_tells_of_each(client: httpx.Client) -> None:

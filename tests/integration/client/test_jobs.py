@@ -71,11 +71,10 @@ def test_a_job_of_a_file_is_paused_and_resumed_but_not_changed(syncd: Client) ->
 
 
 def test_a_clone_is_disabled(syncd: Client, served: Serving) -> None:
-    clone = syncd.jobs.clone("copy", "copied")
-    assert (clone["status"], clone["watermark"]) == ("disabled", None)
     with pytest.raises(Invalid, match="by the job copy already"):
-        syncd.jobs.enable("copied")
-    syncd.jobs.delete("copied")
+        syncd.jobs.clone("copy", "copied", "kb_one")
+    with pytest.raises(Invalid, match="there is no knowledge base 'other_kb'"):
+        syncd.jobs.clone("copy", "copied", "other_kb")
     assert served.state.jobs.find("copied") is None
 
 

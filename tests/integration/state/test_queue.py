@@ -39,6 +39,17 @@ def test_a_key_ends_after_a_day_and_belongs_to_its_job(state: State) -> None:
     assert (later.number != first.number, known) == (True, False)
 
 
+def test_a_run_is_remembered_as_long_as_its_key(state: State) -> None:
+    job = state.jobs.put("a", definition(), Origin.API, NOW)
+    asked = [(replace(PLAIN, key="k"), TAGGED)]
+    [(first, _)] = state.queue.enqueue_all(job, asked, NOW)
+    state.runs.request_cancel(first.number, NOW)
+    for _ in range(3):
+        state.runs.request_cancel(state.queue.enqueue(job, PLAIN, NOW).number, NOW)
+    assert state.runs.prune(job.id, keep=1) == 2
+    assert state.queue.enqueue_all(job, asked, NOW)[0][0].number == first.number
+
+
 def test_several_are_asked_for_together_or_not_at_all(state: State) -> None:
     job = state.jobs.put("a", definition(), Origin.API, NOW)
     state.queue.enqueue_all(job, [(replace(PLAIN, key="k"), TAGGED)], NOW)
