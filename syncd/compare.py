@@ -11,10 +11,16 @@ from syncd.model.record import Fingerprint, MetadataUpdate, Record
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record whose text has to be embedded, with the fingerprint that it will carry."""
+    """A record whose text has to be embedded.
+
+    Args:
+        fingerprint: what its document will carry.
+        new: whether no whole document is held for it yet.
+    """
 
     record: Record
     fingerprint: Fingerprint
+    new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def compare(records: Iterable[Record], held: Mapping[str, Fingerprint]) -> Compa
             continue
         new = fingerprint(record.text, record.metadata)
         if old is None or old.content != new.content:
-            content.append(Change(record, new))
+            content.append(Change(record, new, old is None))
         elif old.metadata != new.metadata:
             metadata.append(MetadataUpdate(record.document_id, record.metadata, new))
         else:

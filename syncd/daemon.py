@@ -60,7 +60,7 @@ class Daemon:
     Args:
         configuration: read at the start, on SIGHUP, and when its files change.
         plugins: the classes behind the configuration's types.
-        reached: see `syncd.pipeline.Hooks`.
+        reached: see `syncd.tally.Hooks`.
         lease_ttl: how long after it was last heard of another process may take over from this one.
     """
 

@@ -206,10 +206,9 @@ class JobService:
 def _schedule_faults(definition: JobDefinition, limits: Limits, now: datetime) -> list[Fault]:
     schedule = definition.schedule
     faults = []
-    if schedule.interval < limits.shortest_interval:
-        faults.append(
-            Fault("interval", f"{definition.interval} is shorter than limits.min_interval, {limits.min_interval}")
-        )
+    if schedule.shortest < limits.shortest_interval:
+        field, interval = definition.shortest_interval
+        faults.append(Fault(field, f"{interval} is shorter than limits.min_interval, {limits.min_interval}"))
     if schedule.end is not None and schedule.end <= now:
         faults.append(Fault("end_time", "is already past", "INVALID_DATETIME"))
     if schedule.start and schedule.end and schedule.end - schedule.start > limits.longest_duration:

@@ -26,7 +26,18 @@ import numpy as np
 import numpy.typing as npt
 
 from syncd.model.catalog import TableDescription, TableEntry
-from syncd.model.record import Document, Fingerprint, Identity, Match, Metadata, MetadataUpdate, Window
+from syncd.model.record import (
+    Document,
+    Fingerprint,
+    Identity,
+    Match,
+    Metadata,
+    MetadataUpdate,
+    Neighbour,
+    Standing,
+    StoredDocument,
+    Window,
+)
 from syncd.model.run import RunOptions
 from syncd.model.watermark import FilterValue, Watermark
 
@@ -125,6 +136,36 @@ class Source(Protocol):
 
     def settle(self, current: Pass) -> Watermark:
         """Return the watermark that holds when every row of this pass is known to have been read before."""
+        ...
+
+    def scan(self, watermark: Watermark | None) -> Iterator[tuple[Standing, ...]]:
+        """Read the whole table in the order of its key, in portions, rows without a filter value too.
+
+        No database transaction is open while the caller holds a portion. A row whose key stays is in exactly one.
+
+        Args:
+            watermark: what the rows are told to be ahead of or behind.
+
+        Raises:
+            PermanentError, TransientError: as `begin` and `windows`.
+        """
+        ...
+
+    def rows(self, document_ids: Sequence[str], watermark: Watermark | None) -> tuple[Standing, ...]:
+        """Read the rows of these documents as they are now; those that are not there are left out. Raises as `scan`."""
+        ...
+
+    def present(self, document_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of these documents whose rows are there now, whatever they hold. Raises as `scan`."""
+        ...
+
+    def document_id(self, key: str) -> str:
+        """Return the id of the document of a row whose key a person wrote.
+
+        Raises:
+            Invalid: it cannot be a key of this table.
+            PermanentError, TransientError: as `begin`.
+        """
         ...
 
     def rows_after(self, watermark: Watermark) -> int:
@@ -272,6 +313,14 @@ class KnowledgeBase(Protocol):
 
     def document_ids(self, prefix: str) -> Iterator[list[str]]:
         """Return the ids of all documents that start like this, in portions, also of those that are not whole."""
+        ...
+
+    def stored(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
+        """Return all that is held of these documents, vectors included, also of those that are not whole."""
+        ...
+
+    def neighbours(self, vectors: Sequence[Sequence[float]], k: int) -> list[list[Neighbour]]:
+        """Return, for each vector, the `k` chunks that a search finds nearest to it, nearest first."""
         ...
 
     def count(self) -> int:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from syncd.model.record import Document, Fingerprint, Identity, Match, Metadata, MetadataUpdate
+from syncd.model.record import (
+    Document,
+    Fingerprint,
+    Identity,
+    Match,
+    Metadata,
+    MetadataUpdate,
+    Neighbour,
+    StoredDocument,
+)
 from syncd.ports import KnowledgeBase
 
 
@@ -48,6 +57,14 @@ class Rehearsal:
     def search(self, vector: Sequence[float], k: int, where: Metadata) -> list[Match]:
         """Search the knowledge base as it is."""
         return self._kb.search(vector, k, where)
+
+    def stored(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
+        """Return what the knowledge base holds."""
+        return self._kb.stored(document_ids)
+
+    def neighbours(self, vectors: Sequence[Sequence[float]], k: int) -> list[list[Neighbour]]:
+        """Search the knowledge base as it is."""
+        return self._kb.neighbours(vectors, k)
 
     def document_ids(self, prefix: str) -> Iterator[list[str]]:
         """Return what the knowledge base holds."""

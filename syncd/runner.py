@@ -6,48 +6,24 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from syncd.errors import Cancelled, LeaseLost, PermanentError, SyncdError, TimedOut, TransientError, WindowClosed
+from syncd.attempt import Attempt, Stop
+from syncd.errors import Cancelled, LeaseLost, PermanentError, SyncdError, TimedOut, TransientError
 from syncd.model.job import Job
-from syncd.model.record import Reject
-from syncd.model.run import Checkpoint, Counts, Lease, Run, RunStatus, Trigger
+from syncd.model.run import Counts, Lease, Run, RunStatus
 from syncd.parts import Parts
-from syncd.pipeline import Hooks, Pipeline, Tally, mismatch
-from syncd.ports import KnowledgeBase
-from syncd.rehearsal import Rehearsal
 from syncd.state import State
+from syncd.tally import Tally
 
 log = logging.getLogger(__name__)
 
 LEASE_TTL = timedelta(seconds=30)
-OLDER_COPY = "the knowledge base is an older copy"
-_BY_HAND = (Trigger.MANUAL, Trigger.API)
-
-
-@dataclass(slots=True)
-class Stop:
-    """Asks a run to end at its next batch boundary (invariant 6); the first reason given counts."""
-
-    event: threading.Event = field(default_factory=threading.Event)
-    error: SyncdError | None = None
-
-    def ask(self, error: SyncdError) -> None:
-        """Ask with a reason, as the error that the run ends with."""
-        if self.error is None:
-            self.error = error
-        self.event.set()
-
-    def check(self) -> None:
-        """Raise the reason, if one was given."""
-        if self.error is not None:
-            raise self.error
 
 
 class Runner:
@@ -102,11 +78,20 @@ class Runner:
             raise error
         if isinstance(error, PermanentError):
             self._state.jobs.block(job.id, str(error), self._clock())
-        elif error is None and job.blocked is not None:
-            self._state.jobs.unblock(job.id, self._clock())
+        elif error is None:
+            self._unblock(job)
         known = tally.watermark.value is not None and run.options.moves_watermark
         watermark = str(tally.watermark) if known else None
         return self._finish(run, lease, _status(error, tally), error, tally.counts, tally.stages, watermark)
+
+    def _unblock(self, job: Job) -> None:
+        """Take back what a run before could not do, unless a sweep still waits for somebody's word."""
+        sweep = self._state.sweeps.get(job.id)
+        waits = None if sweep is None else sweep.withheld
+        if waits is not None:
+            self._state.jobs.block(job.id, waits, self._clock())
+        elif job.blocked is not None:
+            self._state.jobs.unblock(job.id, self._clock())
 
     def abandon(self, run: Run, lease: Lease, reason: SyncdError) -> Run:
         """End a run whose thread does not come back, and return it; nothing that it still does can be committed.
@@ -175,62 +160,15 @@ class Runner:
                 with attempt:
                     report = self._reporter(run, lease, attempt.retry_state.attempt_number, progress)
                     report(tally)
-                    self._attempt(job, run, lease, stop, tally, report)
+                    Attempt(
+                        self._state, self._parts, self._clock, self._reached, job, run, lease, stop, tally, report
+                    ).make()
         except SyncdError as error:
             return error
         except Exception as error:
             log.exception("the run met an error that syncd does not know")
             return SyncdError(f"unexpected {type(error).__name__}: {error}", "the log has the whole story")
         return None
-
-    def _attempt(
-        self, job: Job, run: Run, lease: Lease, stop: Stop, tally: Tally, report: Callable[[Tally], None]
-    ) -> None:
-        deadline = time.monotonic() + job.definition.time_limit.total_seconds()
-        end = None if run.trigger in _BY_HAND else job.definition.schedule.stop_of(run.scheduled_at)
-        options = run.options
-
-        def boundary() -> None:
-            if not options.force and job.definition.opening(now := self._clock()) > now:
-                stop.ask(WindowClosed("the execution window has closed; the run goes on when it opens again"))
-            stop.check()
-            if time.monotonic() > deadline:
-                raise TimedOut(f"the attempt took longer than {job.definition.timeout}")
-            if end is not None and self._clock() > end:
-                raise Cancelled("end_time was reached")
-
-        def commit(checkpoint: Checkpoint, tally: Tally, rejects: Sequence[Reject], resolved: Sequence[str]) -> None:
-            if options.dry_run:
-                return
-            self._state.checkpoints.commit(
-                lease,
-                run.number,
-                checkpoint if options.moves_watermark else None,
-                counts=tally.counts,
-                stages=tally.stages,
-                rejects=rejects,
-                resolved=resolved,
-                now=self._clock(),
-            )
-
-        boundary()
-        source = self._parts.source(job.definition.bound(options.variables))
-        try:
-            with self._parts.target(job.definition.kb_name) as target:
-                pipeline = Pipeline(
-                    source,
-                    target.chunker,
-                    target.embedder,
-                    Rehearsal(target.knowledge_base) if options.dry_run else target.knowledge_base,
-                    commit=commit,
-                    meaning=job.definition.meaning(),
-                    dead_keys=self._state.dead_letters.keys(job.id),
-                    hooks=Hooks(boundary, report, self._reached),
-                )
-                known = self._checkpoint(job, target.knowledge_base)
-                pipeline.run(known, run.options, tally)
-        finally:
-            source.close()
 
     def _reporter(
         self, run: Run, lease: Lease, attempt: int, progress: Callable[[Tally], None]
@@ -261,23 +199,6 @@ class Runner:
             now=self._clock(),
             next_retry_at=next_retry_at,
         )
-
-    def _checkpoint(self, job: Job, knowledge_base: KnowledgeBase) -> Checkpoint | None:
-        """Return the job's checkpoint if it still applies; if not, say so and start from the beginning."""
-        newest = self._state.checkpoints.newest_epoch(knowledge_base.identity().uuid)
-        identity = knowledge_base.identity()
-        if identity.epoch < newest:
-            # Now, for all jobs: once this run has written, the others could not tell any more.
-            log.warning("%s: every table that fills it is compared from the beginning", OLDER_COPY)
-            self._state.checkpoints.reset_ahead_of(identity, OLDER_COPY, self._clock())
-        checkpoint = self._state.checkpoints.get(job.id)
-        meaning = job.definition.meaning()
-        reason = None if checkpoint is None else mismatch(checkpoint, meaning, identity)
-        if reason is None:
-            return checkpoint
-        log.warning("%s: the table is compared from the beginning, and only what is missing is embedded", reason)
-        self._state.checkpoints.reset(job.id, meaning, identity, reason, self._clock())
-        return self._state.checkpoints.get(job.id)
 
     @contextmanager
     def _heartbeat(self, lease: Lease, stop: Stop) -> Iterator[None]:

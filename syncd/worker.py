@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from syncd.admission import Admission
+from syncd.attempt import Stop
 from syncd.errors import Cancelled, LeaseLost, SyncdError, WindowClosed
 from syncd.model.run import Lease, Run, RunStatus
-from syncd.runner import Runner, Stop
+from syncd.runner import Runner
 from syncd.state import Bounds, State, is_alive
 from syncd.triggers import Triggers
 

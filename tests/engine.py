@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from syncd.admission import Admission
+from syncd.attempt import Stop
 from syncd.config.load import load
 from syncd.config.settings import PartConfig
 from syncd.jobs import JobService
@@ -18,7 +19,7 @@ from syncd.model.run import Lease, Run, RunOptions
 from syncd.parts import Parts
 from syncd.plugins import Plugins
 from syncd.ports import Embedder, KnowledgeBase, Source
-from syncd.runner import Runner, Stop
+from syncd.runner import Runner
 from syncd.state import State, owner_id
 from syncd.telemetry import bound
 from syncd.triggers import Triggers, Wish
@@ -143,9 +144,9 @@ class Engine:
         assert claimed is not None
         return claimed
 
-    def run(self, name: str = "copy", stop: Stop | None = None) -> Run:
+    def run(self, name: str = "copy", stop: Stop | None = None, options: RunOptions = RunOptions()) -> Run:
         """Ask for a run and bring it to its end."""
-        return self.runner().execute(*self.claim(name), stop or Stop())
+        return self.runner().execute(*self.claim(name, options), stop or Stop())
 
     @contextmanager
     def working(self, concurrency: int = 2, ttl: timedelta = TTL, keep_runs: int = 1000) -> Iterator[Worker]:

@@ -17,13 +17,14 @@ import chromadb
 import sqlalchemy as sa
 from chromadb.config import Settings as ChromaSettings
 
+from syncd.attempt import Stop
 from syncd.config.load import load
 from syncd.jobs import JobService
 from syncd.model.fingerprint import fingerprint
 from syncd.model.run import Run, RunOptions
 from syncd.parts import Parts
 from syncd.plugins import Plugins
-from syncd.runner import LEASE_TTL, Runner, Stop
+from syncd.runner import LEASE_TTL, Runner
 from syncd.state import State, is_alive, owner_id
 from syncd.triggers import Triggers, Wish
 
@@ -126,7 +127,7 @@ class World:
             timeout=170,
         )
 
-    def sync(self, job: str = "copy", *, full: bool = False, limit: int | None = None) -> Run:
+    def sync(self, job: str = "copy", options: RunOptions = RunOptions()) -> Run:
         """Run a job once, in this process, and let go of everything."""
         settings = load(self.config, {}, Plugins().options_for)
         state = State.open(settings.state.get_secret_value())
@@ -134,7 +135,7 @@ class World:
         try:
             state.leases.recover(now(), is_alive)
             JobService(state, now).reconcile(settings.jobs)
-            run = Triggers(state, now).ask(state.jobs.get(job), Wish(RunOptions(full, limit)))
+            run = Triggers(state, now).ask(state.jobs.get(job), Wish(options))
             claimed = state.leases.claim(owner_id(), now(), LEASE_TTL, run.number)
             assert claimed is not None
             return Runner(state, parts, now).execute(*claimed, Stop())

@@ -20,12 +20,15 @@ class Counted(Shown):
 
     records_read: int
     embedded: int
+    inserted: int
     metadata_updated: int
     unchanged: int
     deleted: int
     dead_lettered: int
     chunks: int
     truncated_tokens: int
+    swept: int
+    repaired: int
 
 
 class LastRun(Counted):

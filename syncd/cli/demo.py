@@ -83,6 +83,7 @@ def _show(terminal: Terminal, settings: Settings) -> int | None:
     """Run the syncs and searches; return what to exit with when a run did not end well."""
     from contextlib import ExitStack
 
+    from syncd.attempt import Stop
     from syncd.cli.execution import Execution, asked_to_stop
     from syncd.cli.interrupt import on_interrupt
     from syncd.cli.logs import log_to_stderr
@@ -90,7 +91,6 @@ def _show(terminal: Terminal, settings: Settings) -> int | None:
     from syncd.demo.table import change
     from syncd.parts import Parts
     from syncd.plugins import Plugins
-    from syncd.runner import Stop
     from syncd.state import State
 
     log_to_stderr()

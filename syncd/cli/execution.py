@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from syncd.attempt import Stop
 from syncd.cli.ownership import owning_daemon
 from syncd.config.settings import Settings
 from syncd.errors import Cancelled, InUse, SyncdError
@@ -17,9 +18,9 @@ from syncd.jobs import JobService
 from syncd.model.job import Job, JobDefinition
 from syncd.model.run import Lease, Run, RunOptions, RunStatus
 from syncd.parts import Parts
-from syncd.pipeline import Tally
-from syncd.runner import LEASE_TTL, Runner, Stop
+from syncd.runner import LEASE_TTL, Runner
 from syncd.state import State, is_alive, owner_id
+from syncd.tally import Tally
 from syncd.telemetry import bound
 from syncd.testing.failpoints import failpoint
 from syncd.triggers import Triggers, Wish

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from syncd.client import Client
-    from syncd.pipeline import Tally
+    from syncd.tally import Tally
 
 app = typer.Typer()
 
@@ -140,7 +140,7 @@ def tally(run: Mapping[str, Any]) -> Tally:
     from dataclasses import fields
 
     from syncd.model.run import Counts
-    from syncd.pipeline import Tally
+    from syncd.tally import Tally
 
     counts = Counts(**{field.name: run[field.name] for field in fields(Counts)})
     progress = run["progress"]

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.table import Column
 from rich.text import Text
 
-from syncd.pipeline import Tally
+from syncd.tally import Tally
 
 log = logging.getLogger(__name__)
 

@@ -21,12 +21,15 @@ app = typer.Typer()
 COUNTS = (
     "records_read",
     "embedded",
+    "inserted",
     "metadata_updated",
     "unchanged",
     "deleted",
     "dead_lettered",
     "chunks",
     "truncated_tokens",
+    "swept",
+    "repaired",
 )
 
 
@@ -80,6 +83,7 @@ def _run_all(
     terminal: Terminal, settings: Settings, names: Sequence[str], options: RunOptions, *, quiet: bool
 ) -> tuple[list[Run], int]:
     """Run jobs one after the other, and return the runs that were begun, and what to exit with."""
+    from syncd.attempt import Stop
     from syncd.cli.configuration import parts_of
     from syncd.cli.execution import Execution, asked_to_stop, succeeded
     from syncd.cli.failure import RUN_FAILED, exit_code, tell
@@ -87,7 +91,6 @@ def _run_all(
     from syncd.cli.progress import shown
     from syncd.errors import Cancelled, SyncdError
     from syncd.plugins import Plugins
-    from syncd.runner import Stop
     from syncd.state import State
 
     runs: list[Run] = []

@@ -19,12 +19,15 @@ class Counted(TypedDict):
 
     records_read: int
     embedded: int
+    inserted: int
     metadata_updated: int
     unchanged: int
     deleted: int
     dead_lettered: int
     chunks: int
     truncated_tokens: int
+    swept: int
+    repaired: int
 
 
 def given(**fields: Any) -> dict[str, Any]:

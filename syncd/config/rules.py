@@ -62,10 +62,11 @@ def _check_exists(report: Report, path: tuple[str, ...], what: str, name: str, s
 
 def _check_schedule(report: Report, name: str, job: JobDefinition, limits: Limits) -> None:
     schedule = job.schedule
-    if schedule.interval < limits.shortest_interval:
+    if schedule.shortest < limits.shortest_interval:
+        field, interval = job.shortest_interval
         report.add(
-            ("jobs", name, "interval"),
-            f"{job.interval} is shorter than limits.min_interval, {limits.min_interval}: write a longer one",
+            ("jobs", name, *field.split(".")),
+            f"{interval} is shorter than limits.min_interval, {limits.min_interval}: write a longer one",
         )
     if schedule.start is None or schedule.end is None:
         return

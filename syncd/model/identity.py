@@ -10,6 +10,7 @@ keys read alike. A chunk's id is the document's id, `#`, and the chunk's number.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from urllib.parse import quote
@@ -66,6 +67,52 @@ def encode_key(key: Key) -> str:
     return ",".join(encode_key_value(value) for value in key)
 
 
+def decode_key(text: str) -> Key:
+    """Return the key values that `encode_key` wrote.
+
+    Raises:
+        ValueError: the text is none that it writes.
+    """
+    values: list[KeyValue] = []
+    position = 0
+    while True:
+        if text[position : position + 1] == '"':
+            value, position = _JSON.raw_decode(text, position)
+        else:
+            end = text.find(",", position)
+            written = text[position : len(text) if end < 0 else end]
+            value, position = _decode_value(written), position + len(written)
+        values.append(value)
+        if position == len(text):
+            return tuple(values)
+        if text[position] != ",":
+            raise ValueError(f"{text!r} is no key")
+        position += 1
+
+
+def _decode_value(text: str) -> KeyValue:
+    if text in {"true", "false"}:
+        return text == "true"
+    reader = _READERS.get(text[:1])
+    try:
+        return int(text) if reader is None else reader(text[1:])
+    except ArithmeticError as error:
+        raise ValueError(f"{text!r} is no key value") from error
+
+
+_JSON = json.JSONDecoder()
+_READERS: dict[str, Callable[[str], KeyValue]] = {
+    "x": bytes.fromhex,
+    "u": UUID,
+    "t": datetime.fromisoformat,
+    "d": date.fromisoformat,
+    "c": time.fromisoformat,
+    "i": lambda text: timedelta(microseconds=int(text)),
+    "n": Decimal,
+    "f": float,
+}
+
+
 def document_id(source: str, key: Key) -> str:
     """Return the id of a row's document.
 
@@ -97,6 +144,12 @@ def chunk_id(document: str, number: int) -> str:
 def document_of(chunk: str) -> str:
     """Return the id of the document that a chunk id belongs to."""
     return chunk.rpartition("#")[0]
+
+
+def number_of(chunk: str) -> int:
+    """Return the number that a chunk id ends with; -1 where it ends with none."""
+    text = chunk.rpartition("#")[2]
+    return int(text) if text.isdecimal() else -1
 
 
 def _plain(value: Decimal) -> str:

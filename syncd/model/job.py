@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from syncd.model.deletes import Deletes
 from syncd.model.fields import Column, Duration, Interval, Model, Moment, Name, Tag, Zone
 from syncd.model.fingerprint import digest
 from syncd.model.policy import Dependency, ExecutionWindow, RetryStrategy
@@ -76,21 +77,6 @@ class Filter(Model):
         if takes_list and not isinstance(value, list):
             value = [value] if isinstance(value, str | int | float) else []
         return self.model_copy(update={"value": value})
-
-
-class Deletes(Model):
-    """How a deleted row is noticed."""
-
-    mode: Literal["none", "soft"] = "none"
-    """none: rows are never removed; soft: a column marks deleted rows."""
-    column: Column | None = None
-    """The marking column: deleted where it is true, or not NULL for any other type. It must move the filter column."""
-
-    @model_validator(mode="after")
-    def _column_fits(self) -> Self:
-        if (self.mode == "soft") != (self.column is not None):
-            raise ValueError("mode soft needs a column, and only mode soft takes one")
-        return self
 
 
 class JobDefinition(Model):
@@ -185,7 +171,16 @@ class JobDefinition(Model):
     @property
     def schedule(self) -> Schedule:
         """The job's ticks."""
-        return Schedule(parse_interval(self.interval), self.start_time, self.end_time)
+        interval = parse_interval(self.interval)
+        return Schedule(interval, self.start_time, self.end_time, self.deletes.sweep_interval)
+
+    @property
+    def shortest_interval(self) -> tuple[str, str]:
+        """The field that says how often ticks come at most, and what it says."""
+        sweeps = self.deletes.sweep_interval
+        if sweeps is None or parse_interval(self.interval) <= sweeps:
+            return "interval", self.interval
+        return "deletes.interval", str(self.deletes.interval)
 
     @property
     def database(self) -> str:
@@ -234,11 +229,11 @@ class JobDefinition(Model):
 
         While it stays, a watermark keeps its meaning; when it changes, the table is compared from the beginning.
         """
-        decisive = {
+        decisive = (
             "source_table", "kb_name", "content_columns", "template", "metadata_columns", "key_columns",
-            "filter_column", "filters", "deletes", "initial", "timezone",
-        }  # fmt: skip
-        return digest(self.model_dump_json(include=decisive))
+            "filter_column", "filters", "initial", "timezone",
+        )  # fmt: skip
+        return digest(self.model_dump_json(include=dict.fromkeys(decisive, True) | {"deletes": {"column": True}}))
 
 
 def _check_template(template: str, columns: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from syncd.model.watermark import FilterValue, Watermark
 
@@ -15,6 +16,13 @@ MetadataValue = str | int | float | bool | None
 Metadata = Mapping[str, MetadataValue]
 
 
+class Removal(StrEnum):
+    """Why a row that is there shall have no document."""
+
+    DELETED = "deleted"
+    FILTERED = "filtered"
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One source row, ready to be compared.
@@ -24,14 +32,14 @@ class Record:
         document_id: the row's identity in the knowledge base; see `syncd.model.identity`.
         text: the content; empty when there is nothing to embed.
         metadata: every declared metadata column and the filter column, None where NULL.
-        removed: the row is soft-deleted or no longer passes the job's filters.
+        removed: the row is soft-deleted, or does not pass the job's filters.
     """
 
     key: Key
     document_id: str
     text: str
     metadata: Metadata = field(default_factory=dict)
-    removed: bool = False
+    removed: Removal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,33 @@ class Reject:
 
     key: str
     reason: str
+
+
+class Reach(StrEnum):
+    """How a row's filter value stands to what has been read; see `Standing`."""
+
+    AHEAD = "ahead"
+    RECENT = "recent"
+    BEHIND = "behind"
+    LEFT_OUT = "left_out"
+    NO_VALUE = "no_value"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A row as it is now, and who will read it next.
+
+    Args:
+        row: what becomes of it.
+        reach: AHEAD of what was read, so that the next run reads it; RECENT: read, and read again by the next run;
+            BEHIND the lookback: no run reads it again; LEFT_OUT: below the value at which the job was told to begin;
+            NO_VALUE: its filter value is NULL.
+        filter_value: its filter value, for people.
+    """
+
+    row: Record | Reject
+    reach: Reach
+    filter_value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +126,31 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """One chunk as a knowledge base holds it; an empty vector where the store has none."""
+
+    text: str
+    vector: tuple[float, ...]
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """All that a knowledge base holds under a document's id, whole or not.
+
+    Args:
+        fingerprint: what its mark says that it was made from; None where it has no mark.
+        size: of how many chunks its mark says that it is made; 0 where it has no mark.
+        chunks: what is there, by the chunks' numbers.
+    """
+
+    id: str
+    fingerprint: Fingerprint | None
+    size: int
+    chunks: Mapping[int, StoredChunk]
+
+
+@dataclass(frozen=True, slots=True)
 class MetadataUpdate:
     """New metadata for a document whose text, chunks and vectors stay."""
 
@@ -107,6 +167,15 @@ class Match:
     score: float
     text: str
     metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A chunk that is near to a vector: its document, its number, and its cosine similarity (1 is equal)."""
+
+    document_id: str
+    number: int
+    score: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,16 +53,26 @@ class Trigger(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a run did, in rows, documents and chunks."""
+    """What a run did, in rows, documents and chunks.
+
+    Args:
+        records_read: the rows of its pass.
+        embedded: the documents that were embedded, `inserted` of which were not held before.
+        swept: the rows that were compared beside the pass, in a sweep or a repair.
+        repaired: the documents that a repair wrote anew.
+    """
 
     records_read: int = 0
     embedded: int = 0
+    inserted: int = 0
     metadata_updated: int = 0
     unchanged: int = 0
     deleted: int = 0
     dead_lettered: int = 0
     chunks: int = 0
     truncated_tokens: int = 0
+    swept: int = 0
+    repaired: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
@@ -81,6 +91,9 @@ class RunOptions:
         limit: stop after this many rows.
         dry_run: read, compare, split and embed, but write and remember nothing.
         variables: values for the job's filters that name a variable; see `Filter`.
+        sweep: compare the whole table after the pass, and remove what has no row, whether a sweep is due or not.
+        repair: compare the whole table with every chunk that is held, in place of the pass, and mend what differs.
+        keys: read only the rows of these keys, as documents' ids end with them, in place of the pass.
         force: go on now, whatever the execution window and the job's dependencies say, and if the job is disabled.
         tags, metadata: names and values that the run carries.
     """
@@ -88,6 +101,9 @@ class RunOptions:
     full: bool = False
     limit: int | None = None
     dry_run: bool = False
+    sweep: bool = False
+    repair: bool = False
+    keys: tuple[str, ...] = ()
     variables: Mapping[str, FilterValue] = field(default_factory=dict)
     force: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -96,17 +112,23 @@ class RunOptions:
     @property
     def plain(self) -> bool:
         """Whether a run that waits can take the request on, since it does all that is asked for."""
-        return not (self.dry_run or self.variables or self.tags or self.metadata)
+        return not (self.dry_run or self.repair or self.keys or self.variables or self.tags or self.metadata)
 
     @property
     def moves_watermark(self) -> bool:
         """Whether what the run has read counts as read for the runs after it."""
-        return not (self.dry_run or self.variables)
+        return not (self.dry_run or self.repair or self.keys or self.variables)
 
     def widened(self, other: RunOptions) -> RunOptions:
         """Return the options that do what both of two plain ones ask for."""
         limit = None if self.limit is None or other.limit is None else max(self.limit, other.limit)
-        return replace(self, full=self.full or other.full, limit=limit, force=self.force or other.force)
+        return replace(
+            self,
+            full=self.full or other.full,
+            limit=limit,
+            sweep=self.sweep or other.sweep,
+            force=self.force or other.force,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,3 +268,36 @@ class DeadLetter:
     attempts: int
     first_seen: datetime
     last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A job's newest comparison of its whole table.
+
+    Args:
+        swept_at: when it began.
+        orphans: how many documents it would have removed, when it removed none because that needs approval.
+        documents: of how many.
+        approved_at, approved_by: when somebody said that the next one may remove as many, and the name of the token.
+    """
+
+    swept_at: datetime
+    orphans: int | None = None
+    documents: int | None = None
+    approved_at: datetime | None = None
+    approved_by: str | None = None
+
+    @property
+    def approved(self) -> int:
+        """How many documents the next sweep may remove, whatever share of all they are."""
+        return self.orphans or 0 if self.approved_at is not None else 0
+
+    @property
+    def withheld(self) -> str | None:
+        """Say what waits for approval; None when nothing does."""
+        if self.orphans is None or self.approved_at is not None:
+            return None
+        return (
+            f"a sweep would remove {self.orphans} of {self.documents} documents, and has removed none: if the table is "
+            "right, `syncd jobs approve`; if not, mend it, and the next sweep looks again"
+        )

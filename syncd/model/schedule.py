@@ -58,11 +58,24 @@ class Schedule:
     """Ticks at `start + n * interval`, from `start` up to and including `end`.
 
     Without a start the ticks are anchored to 1970-01-01 UTC, so that they fall on round times.
+
+    Args:
+        sweeps: the interval of further ticks, at which the whole table is compared; None for none.
     """
 
     interval: timedelta
     start: datetime | None = None
     end: datetime | None = None
+    sweeps: timedelta | None = None
+
+    @property
+    def shortest(self) -> timedelta:
+        """The shortest time between two ticks of one kind."""
+        return min(self._intervals)
+
+    @property
+    def _intervals(self) -> tuple[timedelta, ...]:
+        return (self.interval,) if self.sweeps is None else (self.interval, self.sweeps)
 
     def next_tick(self, after: datetime) -> datetime | None:
         """Return the first tick later than `after`, or None when the schedule has ended."""
@@ -70,16 +83,23 @@ class Schedule:
         if after < anchor:
             tick = anchor
         else:
-            tick = anchor + ((after - anchor) // self.interval + 1) * self.interval
+            tick = min(anchor + ((after - anchor) // interval + 1) * interval for interval in self._intervals)
         return None if self.end is not None and tick > self.end else tick
 
     def last_tick(self, now: datetime) -> datetime | None:
         """Return the newest tick at or before `now`, or None when there was none yet."""
+        return self._newest(now, self._intervals)
+
+    def last_sweep(self, now: datetime) -> datetime | None:
+        """Return the newest tick at or before `now` at which the whole table is compared, or None."""
+        return None if self.sweeps is None else self._newest(now, (self.sweeps,))
+
+    def _newest(self, now: datetime, intervals: tuple[timedelta, ...]) -> datetime | None:
         anchor = self.start or EPOCH
         moment = now if self.end is None else min(now, self.end)
         if moment < anchor:
             return None
-        return anchor + ((moment - anchor) // self.interval) * self.interval
+        return max(anchor + ((moment - anchor) // interval) * interval for interval in intervals)
 
     def due_tick(self, now: datetime) -> datetime | None:
         """Return the tick whose run may still begin now: the newest; after the end only a tick at the end itself.

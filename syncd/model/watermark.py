@@ -75,11 +75,13 @@ class Watermark:
         value: None until a first value is safe to pass.
         pending: values seen that a running transaction could still undercut, oldest first.
         seen: the newest value that was read, which may lie ahead of `value`; rows above it are behind schedule.
+        floor: where the job was told to begin; rows below it are left out. None when it began at the beginning.
     """
 
     value: FilterValue | None = None
     pending: tuple[Observation, ...] = ()
     seen: FilterValue | None = None
+    floor: FilterValue | None = None
 
     def dump(self) -> str:
         """Return the watermark as JSON that `load` reads back without loss."""
@@ -87,6 +89,7 @@ class Watermark:
             {
                 "value": None if self.value is None else _dump(self.value),
                 "seen": None if self.seen is None else _dump(self.seen),
+                "floor": None if self.floor is None else _dump(self.floor),
                 "pending": [[*_dump(seen.value), seen.clock.isoformat()] for seen in self.pending],
             }
         )
@@ -98,6 +101,7 @@ class Watermark:
         return cls(
             value=None if data["value"] is None else read_filter_value(*data["value"]),
             seen=None if data["seen"] is None else read_filter_value(*data["seen"]),
+            floor=None if data["floor"] is None else read_filter_value(*data["floor"]),
             pending=tuple(
                 Observation(read_filter_value(kind, text), datetime.fromisoformat(clock))
                 for kind, text, clock in data["pending"]

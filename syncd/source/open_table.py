@@ -36,13 +36,13 @@ class OpenTable:
     def __init__(self, job: JobDefinition, source: SourceTable, kind: FilterType) -> None:
         self.source = source
         self.type = kind
-        self._reader = RowReader(job, source, kind)
+        self.reader = RowReader(job, source, kind)
         self._order = (source.filter, *source.key)
         selected: list[sa.ColumnElement[Any]] = [*self._order, *source.content, *source.metadata]
         if source.marker is not None:
             selected.append(source.marker)
         # The driver's own values, untouched by conversions of declared types.
-        self._columns = [sa.type_coerce(column, sa.types.NullType()) for column in selected]
+        self.columns = [sa.type_coerce(column, sa.types.NullType()) for column in selected]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class OpenTable:
         """Count the rows from the lower bound up, and return the newest one's filter value and key."""
         count: Query = sa.select(sa.func.count()).select_from(self.source.table)
         rows = connection.execute(self._bounded(count, lower)).scalar_one()
-        position: Query = sa.select(*self._columns[: len(self._order)])
+        position: Query = sa.select(*self.columns[: len(self._order)])
         newest = self._bounded(position, lower)
         newest = newest.order_by(*(column.desc() for column in self._order)).limit(1)
         top = connection.execute(newest).one_or_none()
@@ -77,11 +77,15 @@ class OpenTable:
 
     def fetch(self, connection: sa.Connection, current: Pass, position: Row | None, size: int) -> Batch:
         """Read the next rows after a position, at most `size` of them and about 64 MiB."""
-        query = self._bounded(self._select(), current.lower)
+        query = self._bounded(self.select(), current.lower)
         query = query.where(self.source.filter <= value_of(self.source.filter, current.upper))
         if position is not None:
             query = query.where(after(self._order, position))
-        query = query.order_by(*self._order).limit(size)
+        return self.read(connection, query.order_by(*self._order), size)
+
+    def read(self, connection: sa.Connection, query: Query, size: int) -> Batch:
+        """Return the first rows that a query finds, at most `size` of them and about 64 MiB."""
+        query = query.limit(size)
         rows: list[Row] = []
         held = 0
         options = {"stream_results": True, "max_row_buffer": FETCH_ROWS}
@@ -94,7 +98,7 @@ class OpenTable:
         return Batch(rows, ended=len(rows) < size)
 
     def window(self, rows: Sequence[Row], watermark: Watermark, last: FilterValue | None) -> Window:
-        read = [self._reader.read(row) for row in rows]
+        read = [self.reader.read(row) for row in rows]
         records: dict[str, Record] = {}
         rejects = []
         for item in read:
@@ -108,11 +112,11 @@ class OpenTable:
 
     def without_key(self, connection: sa.Connection, current: Pass) -> tuple[Reject, ...]:
         """Return rows that no paging by key would ever reach, because a key column is NULL."""
-        position: Query = sa.select(*self._columns[: len(self._order)])
+        position: Query = sa.select(*self.columns[: len(self._order)])
         query = self._bounded(position, current.lower, keyed=False)
         query = query.where(sa.or_(*(column.is_(None) for column in self.source.key))).limit(1000)
         rows = connection.execute(query).all()
-        return tuple(Reject(f"{self._reader.key(row)!r} at {row[0]}", "a key column is NULL") for row in rows)
+        return tuple(Reject(f"{self.reader.key(row)!r} at {row[0]}", "a key column is NULL") for row in rows)
 
     def last(self, rows: Sequence[Row]) -> FilterValue | None:
         """Return the newest filter value that can be read."""
@@ -137,7 +141,7 @@ class OpenTable:
             order = None if value is None else self.type.order(value)
             if order is None:
                 continue
-            key = self._reader.key(row)
+            key = self.reader.key(row)
             if before is not None and (order < before[0] or (order == before[0] and _before(key, before[1]))):
                 raise PermanentError(
                     f"{self.source.table.name} does not come in the order of {self.source.filter.name}: "
@@ -154,9 +158,10 @@ class OpenTable:
         with connect() as connection:
             return connection.execute(query.limit(1)).first() is not None
 
-    def _select(self) -> Query:
+    def select(self) -> Query:
+        """Ask for whole rows, in the order of columns that `RowReader` reads."""
         condition = self.source.condition
-        query: Query = sa.select(*self._columns)
+        query: Query = sa.select(*self.columns)
         if condition is None:
             return query
         # A row that stopped meeting the filters has to be read, because its document has to go.

@@ -10,7 +10,7 @@ from syncd.errors import RecordError
 from syncd.model.canonical import metadata_of, text_of
 from syncd.model.identity import document_prefix, encode_key
 from syncd.model.job import JobDefinition
-from syncd.model.record import Key, Metadata, Record, Reject
+from syncd.model.record import Key, Metadata, Record, Reject, Removal
 from syncd.model.watermark import FilterValue
 from syncd.source.filter_type import FilterType
 from syncd.source.table import SourceTable
@@ -54,7 +54,7 @@ class RowReader:
         except RecordError as error:
             return Reject(key=repr(self.key(row)), reason=error.message)
         try:
-            filter_value = self._filter_type.read(row[0])
+            filter_value = None if row[0] is None else self._filter_type.read(row[0])
             return Record(
                 key=self.key(row),
                 document_id=self._prefix + key,
@@ -65,15 +65,17 @@ class RowReader:
         except RecordError as error:
             return Reject(key=key, reason=error.message)
 
-    def _metadata_of(self, row: Row, filter_value: FilterValue) -> Metadata:
+    def _metadata_of(self, row: Row, filter_value: FilterValue | None) -> Metadata:
         metadata = dict(zip(self._metadata_names, map(metadata_of, row[self._metadata]), strict=True))
         metadata[self._filter_name] = metadata_of(row[0] if isinstance(row[0], float) else filter_value)
         return metadata
 
-    def _removed(self, row: Row) -> bool:
+    def _removed(self, row: Row) -> Removal | None:
+        if self._marker is not None and _is_marked(row[self._marker]):
+            return Removal.DELETED
         if self._condition is not None and not row[self._condition]:
-            return True
-        return self._marker is not None and _is_marked(row[self._marker])
+            return Removal.FILTERED
+        return None
 
 
 def _is_marked(value: object) -> bool:

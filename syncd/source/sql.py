@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
 
 from syncd.model.job import JobDefinition
-from syncd.model.record import Reject, Window
+from syncd.model.record import Reject, Standing, Window
 from syncd.model.run import RunOptions
 from syncd.model.watermark import Watermark
 from syncd.ports import Pass, SourceReport
@@ -19,7 +19,9 @@ from syncd.source.database import Database, SqlOptions
 from syncd.source.filter_type import initial_value
 from syncd.source.open_table import OpenTable, readable
 from syncd.source.profile import profile
+from syncd.source.rows import Row
 from syncd.source.table import reflect
+from syncd.source.whole_table import WholeTable, written_keys
 
 SAMPLE_ROWS = 1000
 
@@ -105,6 +107,39 @@ class SqlSource:
             fence = self._dialect.fence(connection)
         return self._settle_text(opened, advance(current.start, last, fence, opened.type), fence)
 
+    def scan(self, watermark: Watermark | None) -> Iterator[tuple[Standing, ...]]:
+        with self._connect() as connection:
+            table = WholeTable(self._job, self._look_up(connection, watermark), watermark)
+            unidentified = table.without_key(connection)
+        if unidentified:
+            yield unidentified
+        position: Row | None = None
+        while True:
+            with self._connect() as connection:
+                batch = table.fetch(connection, position, self._job.window_rows)
+            if batch.rows:
+                yield table.standings(batch.rows)
+                position = table.position(batch.rows[-1])
+            if batch.ended:
+                return
+
+    def rows(self, document_ids: Sequence[str], watermark: Watermark | None) -> tuple[Standing, ...]:
+        with self._connect() as connection:
+            table = WholeTable(self._job, self._look_up(connection, watermark), watermark)
+            return table.standings(table.rows(connection, document_ids))
+
+    def present(self, document_ids: Sequence[str]) -> frozenset[str]:
+        with self._connect() as connection:
+            table = WholeTable(self._job, self._open or self._look_up(connection, None), None)
+            return table.present(connection, document_ids)
+
+    def document_id(self, key: str) -> str:
+        with self._connect() as connection:
+            opened = self._look_up(connection, None)
+            meant = written_keys(self._job, opened.source, key)
+            found = WholeTable(self._job, opened, None).present(connection, meant)
+        return next((id_ for id_ in meant if id_ in found), meant[0])
+
     def rows_after(self, watermark: Watermark) -> int:
         with self._connect() as connection:
             opened = self._open or self._look_up(connection, watermark)
@@ -154,12 +189,13 @@ class SqlSource:
         if initial == "beginning" or not first:
             return Watermark(None, fitting)
         if initial != "now":
-            return Watermark(initial_value(opened.type, initial))
+            first_value = initial_value(opened.type, initial)
+            return Watermark(first_value, floor=first_value)
         now = opened.type.fenced(self._dialect.fence(connection).clock)
         if now is None:
             _, top = opened.glance(connection, None)
             now = None if top is None else opened.type.read(top[0])
-        return Watermark(now)
+        return Watermark(now, floor=now)
 
     def _settle_text(self, opened: OpenTable, watermark: Watermark, fence: Fence) -> Watermark:
         """Move the watermark of a text column, which only the database can compare, at the end of a pass."""

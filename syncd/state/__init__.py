@@ -18,6 +18,7 @@ from syncd.state.owner import is_alive, owner_id
 from syncd.state.queue import Queue
 from syncd.state.run_lines import RunLine, RunLines
 from syncd.state.runs import Runs
+from syncd.state.sweeps import Sweeps
 from syncd.state.tokens import Tokens
 from syncd.state.webhooks import Webhooks
 
@@ -34,6 +35,7 @@ class State:
     run_lines: RunLines
     leases: Leases
     checkpoints: Checkpoints
+    sweeps: Sweeps
     dead_letters: DeadLetters
     events: Events
     tokens: Tokens
@@ -62,6 +64,7 @@ class State:
             run_lines=RunLines(database),
             leases=Leases(database),
             checkpoints=Checkpoints(database),
+            sweeps=Sweeps(database),
             dead_letters=DeadLetters(database),
             events=Events(database),
             tokens=Tokens(database),

@@ -17,7 +17,7 @@ from syncd.errors import Conflict, NotFound, Unavailable
 from syncd.model.job import Job, JobDefinition, Origin
 from syncd.state.database import Database
 from syncd.state.events import append
-from syncd.state.schema import checkpoints, dead_letters, job_versions, jobs, leases
+from syncd.state.schema import checkpoints, dead_letters, job_versions, jobs, leases, sweeps
 
 _KEPT = jobs.c.deleted.is_(None)
 
@@ -154,6 +154,7 @@ class Jobs:
             connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**change))
             append(connection, job_id, "job_deleted", "", now)
             connection.execute(sa.delete(checkpoints).where(checkpoints.c.job_id == job_id))
+            connection.execute(sa.delete(sweeps).where(sweeps.c.job_id == job_id))
             connection.execute(sa.delete(dead_letters).where(dead_letters.c.job_id == job_id))
 
         self._database.write(work)

@@ -158,7 +158,7 @@ def _run(row: sa.Row[tuple[object, ...]]) -> Run:
         trigger=Trigger(row.trigger),
         created_at=row.created_at,
         scheduled_at=row.scheduled_at,
-        options=RunOptions(**row.options),
+        options=RunOptions(**row.options | {"keys": tuple(row.options.get("keys", ()))}),
         attempt=row.attempt,
         started_at=row.started_at,
         finished_at=row.finished_at,

@@ -11,7 +11,7 @@ from syncd.model.run import RunStatus
 from syncd.model.webhook import DeliveryStatus
 
 VERSION_TABLE = "syncd_version"
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a state that carries another one is migrated or refused."""
 
 
@@ -200,6 +200,17 @@ checkpoints = sa.Table(
     sa.Column("glance", FreeText),
     sa.Column("read_at", UtcTime),
     sa.Column("saved_at", UtcTime, nullable=False),
+)
+
+sweeps = sa.Table(
+    "sweeps",
+    metadata,
+    _job_id(primary_key=True),
+    sa.Column("swept_at", UtcTime, nullable=False),
+    sa.Column("orphans", sa.Integer),
+    sa.Column("documents", sa.Integer),
+    sa.Column("approved_at", UtcTime),
+    sa.Column("approved_by", sa.Text),
 )
 
 dead_letters = sa.Table(

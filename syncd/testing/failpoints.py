@@ -10,7 +10,7 @@ VARIABLE = "SYNCD_FAILPOINT"
 
 
 def failpoint(environ: Mapping[str, str]) -> Callable[[str], None]:
-    """Return a hook for `syncd.pipeline.Hooks.reached` that kills the process at a step.
+    """Return a hook for `syncd.tally.Hooks.reached` that kills the process at a step.
 
     Args:
         environ: `SYNCD_FAILPOINT=written:3` ends the process by SIGKILL when it reaches `written` for the third time;

@@ -161,6 +161,34 @@ class KnowledgeBaseContract:
         found = [id_ for ids in knowledge_base.document_ids('shop.things:"order ') for id_ in ids]
         assert sorted(found) == sorted(document.id for document in documents)
 
+    def test_all_that_is_held_comes_back(self, knowledge_base: KnowledgeBase) -> None:
+        """Texts, vectors and metadata of every chunk, by its number, and what the document was made from."""
+        documents = [numbered("one", 1), numbered("many", 4)]
+        knowledge_base.upsert([*documents, numbered("another", 2)])
+        stored = knowledge_base.stored([*(it.id for it in documents), "shop.things:0"])
+        assert set(stored) == {it.id for it in documents}
+        for it in documents:
+            held = stored[it.id]
+            assert (held.id, held.fingerprint, held.size) == (it.id, it.fingerprint, len(it.chunks))
+            assert list(held.chunks) == list(range(len(it.chunks)))
+            for chunk, written in zip(held.chunks.values(), it.chunks, strict=True):
+                assert (chunk.text, dict(chunk.metadata)) == (written.text, dict(it.metadata))
+                assert chunk.vector == pytest.approx(written.vector, abs=1e-6)
+        assert knowledge_base.stored([]) == {}
+
+    def test_neighbours_are_what_a_search_finds(self, knowledge_base: KnowledgeBase) -> None:
+        """For each vector the nearest chunks, nearest first, by document and number."""
+        documents = [numbered(f"d{number}", 3) for number in range(20)]
+        assert knowledge_base.neighbours([vector("x")], 5) == [[]]
+        knowledge_base.upsert(documents)
+        wanted = [(it.id, number) for it in documents for number in range(3)]
+        found = knowledge_base.neighbours([chunk.vector for it in documents for chunk in it.chunks], 5)
+        assert [(near[0].document_id, near[0].number) for near in found] == wanted
+        for near in found:
+            assert near[0].score == pytest.approx(1, abs=1e-4)
+            assert [one.score for one in near] == sorted((one.score for one in near), reverse=True)
+        assert knowledge_base.neighbours([], 5) == []
+
     def test_equal_texts_stay_apart(self, knowledge_base: KnowledgeBase) -> None:
         """Documents with the same text are three documents."""
         same = [document(name, ["the same text"]) for name in ("one", "two", "three")]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from syncd.compare import compare
 from syncd.model.fingerprint import fingerprint
-from syncd.model.record import Metadata, Record
+from syncd.model.record import Metadata, Record, Removal
 
 
-def record(key: int, text: str = "text", metadata: Metadata | None = None, *, removed: bool = False) -> Record:
+def record(key: int, text: str = "text", metadata: Metadata | None = None, *, removed: Removal | None = None) -> Record:
     """A record of the table `t`."""
     return Record((key,), f"d.t:{key}", text, metadata or {}, removed)
 
@@ -25,10 +25,10 @@ def test_each_record_needs_one_thing_or_nothing() -> None:
             record(1),
             record(2),
             record(3),
-            record(4, removed=True),
+            record(4, removed=Removal.DELETED),
             record(5, text=""),
             record(6),
-            record(7, removed=True),
+            record(7, removed=Removal.DELETED),
         ],
         held,
     )
@@ -41,7 +41,7 @@ def test_each_record_needs_one_thing_or_nothing() -> None:
 
 
 def test_removing_what_is_not_held_leaves_the_knowledge_base_as_it_is() -> None:
-    assert compare([record(1, removed=True)], {}).empty
+    assert compare([record(1, removed=Removal.DELETED)], {}).empty
 
 
 def test_the_order_of_metadata_does_not_matter() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from syncd.errors import PermanentError, TransientError
+from syncd.knowledge.chroma.batches import BYTES, IDS, LISTED, cut, cut_by_size
 from syncd.knowledge.chroma.collection import Binding
 from syncd.knowledge.chroma.connection import connect_server
 from syncd.knowledge.chroma.embedded import open_embedded, remove_embedded
@@ -20,6 +21,7 @@ from syncd.knowledge.chroma.layout import (
     head,
     mark_of,
     parts,
+    stored_documents,
     updated_head,
     updated_parts,
     user_metadata,
@@ -27,19 +29,18 @@ from syncd.knowledge.chroma.layout import (
 from syncd.knowledge.chroma.options import ChromaOptions, require_name
 from syncd.knowledge.chroma.probe import glance
 from syncd.knowledge.chroma.translation import translated
-from syncd.model.identity import chunk_id, document_of
-from syncd.model.record import Document, Fingerprint, Identity, Match, Metadata, MetadataUpdate
-
-_IDS = 1000
-"""Ids in one question: a store binds each as a variable, and has a limit for them."""
-
-_LISTED = 10_000
-"""Ids in one answer."""
-
-_BYTES = 8 * 2**20
-"""The text and vectors in one call, about; servers refuse bodies of 40 MB."""
-
-_T = TypeVar("_T")
+from syncd.model.identity import chunk_id, document_of, number_of
+from syncd.model.record import (
+    Document,
+    Fingerprint,
+    Identity,
+    Match,
+    Metadata,
+    MetadataUpdate,
+    Neighbour,
+    StoredChunk,
+    StoredDocument,
+)
 
 
 class ChromaKnowledgeBase:
@@ -185,17 +186,46 @@ class ChromaKnowledgeBase:
             for entry, distance, text, metadata in rows
         ]
 
+    def stored(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
+        """Return all that is held of these documents, vectors included, also of those that are not whole."""
+        entries = self._held(document_ids)
+        marks = {document: mark_of(entries.get(chunk_id(document, 0))) for document in document_ids}
+        # A chunk whose metadata no longer say of which document it is a part is still one of it by its id.
+        named = (
+            chunk_id(document, n) for document, mark in marks.items() for n in range(1, mark.chunks if mark else 0)
+        )
+        return stored_documents(self._chunks([*entries, *(id_ for id_ in named if id_ not in entries)]))
+
+    def neighbours(self, vectors: Sequence[Sequence[float]], k: int) -> list[list[Neighbour]]:
+        """Return, for each vector, the `k` chunks that a search finds nearest to it, nearest first."""
+        if not vectors:
+            return []
+        with self._calling():
+            found = self._collection.query(
+                query_embeddings=np.asarray(vectors, dtype=np.float32), n_results=k, include=["distances"]
+            )
+        return [
+            [
+                Neighbour(document_of(id_), number_of(id_), 1.0 - float(distance))
+                for id_, distance in zip(*near, strict=True)
+            ]
+            for near in zip(found["ids"], found["distances"], strict=True)
+        ]
+
     def document_ids(self, prefix: str) -> Iterator[list[str]]:
         """Return the ids of all documents that start like this, in portions, also of those that are not whole."""
         start = 0
         while True:
             with self._calling():
-                entries = self._collection.get(include=[], limit=_LISTED, offset=start)["ids"]
+                entries = self._collection.get(include=[], limit=LISTED, offset=start)["ids"]
             if not entries:
                 return
             start += len(entries)
-            found = dict.fromkeys(document_of(entry) for entry in entries)
-            yield [document for document in found if document.startswith(prefix)]
+            heads = dict.fromkeys(document_of(entry) for entry in entries if number_of(entry) == 0)
+            # A document is listed with its first chunk; one without, which is not whole, with the others.
+            rest = {document_of(entry) for entry in entries if number_of(entry) != 0} - heads.keys()
+            headless = rest - {document_of(entry) for entry in self._heads(sorted(rest))}
+            yield [document for document in (*heads, *sorted(headless)) if document.startswith(prefix)]
 
     def count(self) -> int:
         """Count the chunks."""
@@ -248,14 +278,22 @@ class ChromaKnowledgeBase:
 
     def _get(self, question: Callable[[list[str]], dict[str, Any]], ids: Sequence[str]) -> dict[str, Metadata]:
         entries: dict[str, Metadata] = {}
-        for batch in _cut(ids, _IDS):
+        for batch in cut(ids, IDS):
             with self._calling():
                 found = self._collection.get(include=["metadatas"], **question(batch))
             entries.update(zip(found["ids"], found["metadatas"], strict=True))
         return entries
 
+    def _chunks(self, entry_ids: Sequence[str]) -> Iterator[tuple[str, StoredChunk]]:
+        for batch in cut(entry_ids, IDS):
+            with self._calling():
+                found = self._collection.get(ids=batch, include=["documents", "metadatas", "embeddings"])
+            columns = (found[name] for name in ("ids", "documents", "embeddings", "metadatas"))
+            for id_, text, vector, metadata in zip(*columns, strict=True):
+                yield id_, StoredChunk(text or "", tuple(map(float, vector)), metadata or {})
+
     def _write(self, entries: Iterable[Entry]) -> None:
-        for batch in _cut_by_size(entries, self._most, _BYTES):
+        for batch in cut_by_size(entries, self._most, BYTES):
             ids = [entry.id for entry in batch]
             metadatas = [dict(entry.metadata) for entry in batch]
             chunks = [entry.chunk for entry in batch if entry.chunk is not None]
@@ -271,7 +309,7 @@ class ChromaKnowledgeBase:
                 )
 
     def _remove(self, entry_ids: Sequence[str]) -> None:
-        for batch in _cut(entry_ids, _IDS):
+        for batch in cut(entry_ids, IDS):
             with self._calling():
                 self._collection.delete(ids=batch)
 
@@ -300,23 +338,3 @@ def _where(where: Metadata) -> dict[str, Any] | None:
     if not clauses:
         return None
     return clauses[0] if len(clauses) == 1 else {"$and": clauses}
-
-
-def _cut(items: Sequence[_T], most: int) -> Iterator[list[_T]]:
-    for start in range(0, len(items), most):
-        yield list(items[start : start + most])
-
-
-def _cut_by_size(entries: Iterable[Entry], most: int, size: int) -> Iterator[list[Entry]]:
-    batch: list[Entry] = []
-    weight = 0
-    for entry in entries:
-        # A vector's float travels as four bytes in base64; half the texts' characters take more than one byte.
-        more = 1000 if entry.chunk is None else 1000 + 2 * len(entry.chunk.text) + 6 * len(entry.chunk.vector)
-        if batch and (len(batch) == most or weight + more > size):
-            yield batch
-            batch, weight = [], 0
-        batch.append(entry)
-        weight += more
-    if batch:
-        yield batch

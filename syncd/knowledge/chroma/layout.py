@@ -10,11 +10,11 @@ the document's. Two fields are added:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from syncd.model.identity import chunk_id
-from syncd.model.record import Chunk, Document, Fingerprint, Metadata
+from syncd.model.identity import chunk_id, document_of, number_of
+from syncd.model.record import Chunk, Document, Fingerprint, Metadata, StoredChunk, StoredDocument
 
 MARK = "syncd_mark"
 PART_OF = "syncd_part_of"
@@ -77,6 +77,26 @@ def updated_parts(document_id: str, metadata: Metadata, mark: Mark, stored: Stor
 def user_metadata(metadata: Metadata | None) -> dict[str, str | int | float | bool | None]:
     """Return an entry's metadata without syncd's own fields."""
     return {key: value for key, value in (metadata or {}).items() if key not in {MARK, PART_OF}}
+
+
+def stored_documents(entries: Iterable[tuple[str, StoredChunk]]) -> dict[str, StoredDocument]:
+    """Put entries together to the documents that they are parts of; their metadata lose syncd's own fields."""
+    chunks: dict[str, dict[int, StoredChunk]] = {}
+    marks: dict[str, Mark] = {}
+    for id_, chunk in entries:
+        document, number = document_of(id_), number_of(id_)
+        chunks.setdefault(document, {})[number] = replace(chunk, metadata=user_metadata(chunk.metadata))
+        mark = mark_of(chunk.metadata) if number == 0 else None
+        if mark is not None:
+            marks[document] = mark
+    return {
+        document: _stored(document, marks.get(document), dict(sorted(held.items())))
+        for document, held in chunks.items()
+    }
+
+
+def _stored(document_id: str, mark: Mark | None, chunks: Mapping[int, StoredChunk]) -> StoredDocument:
+    return StoredDocument(document_id, mark.fingerprint if mark else None, mark.chunks if mark else 0, chunks)
 
 
 def _head(document_id: str, metadata: Metadata, mark: Mark, stored: Stored, chunk: Chunk | None) -> Entry:

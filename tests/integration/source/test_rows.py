@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from syncd.errors import PermanentError, SyncError, TransientError
+from syncd.model.record import Removal
 from syncd.model.run import RunOptions
 from syncd.model.watermark import Watermark
 from tests.tables import execute, keys, read, session, source
@@ -36,7 +37,7 @@ def test_rows_outside_the_filters_are_read_as_removed(any_url: str) -> None:
     filters = [{"column": "extra", "op": "in", "value": ["EU", "UK"]}, {"column": "price", "op": "lt", "value": 3}]
     with source(any_url, filters=filters) as opened:
         records, _, _ = read(opened)
-    assert [record.removed for record in records] == [False, True, True]
+    assert [record.removed for record in records] == [None, Removal.FILTERED, Removal.FILTERED]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_a_filter_value_is_never_sql(any_url: str) -> None:
     hostile = "x' OR 1=1; DROP TABLE t; --"
     with source(any_url, filters=[{"column": "extra", "op": "eq", "value": hostile}]) as opened:
         records, _, _ = read(opened)
-        assert [record.removed for record in records] == [True]
+        assert [record.removed for record in records] == [Removal.FILTERED]
         assert len(read(opened)[0]) == 1
 
 
@@ -76,7 +77,7 @@ def test_soft_deleted_rows_are_read_as_removed(any_url: str, declared: str, mark
     )
     with source(any_url, deletes={"mode": "soft", "column": "gone"}) as opened:
         records, _, _ = read(opened)
-    assert [record.removed for record in records] == [True, False]
+    assert [record.removed for record in records] == [Removal.DELETED, None]
 
 
 def test_times_that_python_cannot_hold_cost_one_row_each(postgres_url: str) -> None:

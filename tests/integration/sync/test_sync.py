@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.model.run import RunOptions
 from tests.world import TABLE, World
 
 
@@ -31,7 +32,7 @@ def test_changes_cost_what_changed_and_nothing_more(world: World) -> None:
     )
     world.assert_in_step()
 
-    again = world.sync(full=True)
+    again = world.sync(options=RunOptions(full=True))
     assert (again.counts.records_read, again.counts.embedded, again.counts.unchanged) == (250, 0, 250)
 
     world.execute(
@@ -58,7 +59,7 @@ def test_a_text_that_shrinks_leaves_no_chunk_behind(world: World) -> None:
 
 
 def test_a_limited_run_goes_on_where_it_stopped(world: World) -> None:
-    assert world.sync(limit=120).counts.records_read == 120
+    assert world.sync(options=RunOptions(limit=120)).counts.records_read == 120
     assert len(world.held()) == 120
     report = world.sync()
     assert report.counts.embedded == 130

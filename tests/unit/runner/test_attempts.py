@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from syncd.attempt import Stop
 from syncd.errors import Cancelled, LeaseLost, PermanentError, TransientError
 from syncd.model.run import RunStatus, Trigger
-from syncd.runner import Stop
 from syncd.state import owner_id
 from tests.engine import TTL, Engine
 from tests.waiting import until

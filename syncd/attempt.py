@@ -1,0 +1,194 @@
+"""One attempt at a run: the parts are opened, the pipeline runs, and a sweep follows when one is due."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from syncd.errors import Cancelled, PermanentError, SyncdError, TimedOut, WindowClosed
+from syncd.model.job import Job
+from syncd.model.record import Reject
+from syncd.model.run import Checkpoint, Lease, Run, Trigger
+from syncd.model.run import Sweep as SweepRecord
+from syncd.parts import Parts, Target
+from syncd.pipeline import Pipeline, mismatch
+from syncd.ports import KnowledgeBase, Source
+from syncd.reconcile.sweep import Sweep, TooMany
+from syncd.rehearsal import Rehearsal
+from syncd.state import State
+from syncd.tally import Hooks, Tally
+from syncd.writer import Writer
+
+log = logging.getLogger(__name__)
+
+OLDER_COPY = "the knowledge base is an older copy"
+_BY_HAND = (Trigger.MANUAL, Trigger.API)
+
+
+@dataclass(slots=True)
+class Stop:
+    """Asks a run to end at its next batch boundary (invariant 6); the first reason given counts."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+    error: SyncdError | None = None
+
+    def ask(self, error: SyncdError) -> None:
+        """Ask with a reason, as the error that the run ends with."""
+        if self.error is None:
+            self.error = error
+        self.event.set()
+
+    def check(self) -> None:
+        """Raise the reason, if one was given."""
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at a claimed run.
+
+    Args:
+        state: where checkpoints, sweeps and dead letters are.
+        parts: opens sources and knowledge bases.
+        clock: tells the time, aware and in UTC.
+        reached: see `Hooks`.
+        job, run, lease: what is run, as claimed.
+        stop: asked to end the run early.
+        tally: counts what is done.
+        report: told after each batch.
+    """
+
+    state: State
+    parts: Parts
+    clock: Callable[[], datetime]
+    reached: Callable[[str], None]
+    job: Job
+    run: Run
+    lease: Lease
+    stop: Stop
+    tally: Tally
+    report: Callable[[Tally], None]
+
+    def make(self) -> None:
+        """Run the pipeline to its end, and sweep when that is due.
+
+        Raises:
+            SyncdError: why it came to no end; what was committed stays.
+        """
+        boundary = self._boundary()
+        boundary()
+        hooks = Hooks(boundary, self.report, self.reached)
+        source = self.parts.source(self.job.definition.bound(self.run.options.variables))
+        try:
+            with self.parts.target(self.job.definition.kb_name) as target:
+                self._synchronise(source, target, hooks)
+        finally:
+            source.close()
+
+    def _synchronise(self, source: Source, target: Target, hooks: Hooks) -> None:
+        begun = self.clock()
+        dry = self.run.options.dry_run
+        knowledge_base = Rehearsal(target.knowledge_base) if dry else target.knowledge_base
+        dead_keys = self.state.dead_letters.keys(self.job.id)
+        pipeline = Pipeline(
+            source,
+            target.chunker,
+            target.embedder,
+            knowledge_base,
+            commit=self._commit,
+            meaning=self.job.definition.meaning(),
+            dead_keys=dead_keys,
+            hooks=hooks,
+        )
+        known = self._checkpoint(target.knowledge_base)
+        reached = pipeline.run(known, self.run.options, self.tally)
+        if not self._sweep_is_due(begun):
+            return
+        writer = Writer(target.chunker, target.embedder, knowledge_base, hooks, self.tally, rows="swept")
+        last = self.state.sweeps.get(self.job.id)
+        sweep = Sweep(
+            self.job.definition,
+            source,
+            knowledge_base,
+            writer,
+            commit=self._commit,
+            dead_keys=dead_keys,
+            approved=0 if last is None else last.approved,
+            hooks=hooks,
+        )
+        try:
+            sweep.run(reached, self.tally)
+        except TooMany as found:
+            raise PermanentError(self._withhold(found, begun)) from None
+        if not dry:
+            self.state.sweeps.done(self.lease, begun)
+
+    def _sweep_is_due(self, now: datetime) -> bool:
+        options = self.run.options
+        if options.sweep:
+            return True
+        tick = self.job.definition.schedule.last_sweep(now)
+        if tick is None or not options.moves_watermark or options.limit is not None:
+            return False
+        last = self.state.sweeps.get(self.job.id)
+        return last is None or last.swept_at < tick
+
+    def _withhold(self, found: TooMany, begun: datetime) -> str:
+        if not self.run.options.dry_run:
+            self.state.sweeps.withhold(self.lease, begun, found.orphans, found.documents)
+        return str(SweepRecord(begun, found.orphans, found.documents).withheld)
+
+    def _commit(self, checkpoint: Checkpoint, tally: Tally, rejects: Sequence[Reject], resolved: Sequence[str]) -> None:
+        options = self.run.options
+        if options.dry_run:
+            return
+        self.state.checkpoints.commit(
+            self.lease,
+            self.run.number,
+            checkpoint if options.moves_watermark else None,
+            counts=tally.counts,
+            stages=tally.stages,
+            rejects=rejects,
+            resolved=resolved,
+            now=self.clock(),
+        )
+
+    def _boundary(self) -> Callable[[], None]:
+        """Return what ends the attempt between two batches, when there is a reason to."""
+        definition = self.job.definition
+        deadline = time.monotonic() + definition.time_limit.total_seconds()
+        end = None if self.run.trigger in _BY_HAND else definition.schedule.stop_of(self.run.scheduled_at)
+
+        def boundary() -> None:
+            if not self.run.options.force and definition.opening(now := self.clock()) > now:
+                self.stop.ask(WindowClosed("the execution window has closed; the run goes on when it opens again"))
+            self.stop.check()
+            if time.monotonic() > deadline:
+                raise TimedOut(f"the attempt took longer than {definition.timeout}")
+            if end is not None and self.clock() > end:
+                raise Cancelled("end_time was reached")
+
+        return boundary
+
+    def _checkpoint(self, knowledge_base: KnowledgeBase) -> Checkpoint | None:
+        """Return the job's checkpoint if it still applies; if not, say so and start from the beginning."""
+        checkpoints = self.state.checkpoints
+        newest = checkpoints.newest_epoch(knowledge_base.identity().uuid)
+        identity = knowledge_base.identity()
+        if identity.epoch < newest:
+            # Now, for all jobs: once this run has written, the others could not tell any more.
+            log.warning("%s: every table that fills it is compared from the beginning", OLDER_COPY)
+            checkpoints.reset_ahead_of(identity, OLDER_COPY, self.clock())
+        checkpoint = checkpoints.get(self.job.id)
+        meaning = self.job.definition.meaning()
+        reason = None if checkpoint is None else mismatch(checkpoint, meaning, identity)
+        if reason is None:
+            return checkpoint
+        log.warning("%s: the table is compared from the beginning, and only what is missing is embedded", reason)
+        checkpoints.reset(self.job.id, meaning, identity, reason, self.clock())
+        return checkpoints.get(self.job.id)

@@ -1,0 +1,1 @@
+"""Compares a whole table with a knowledge base: sweeps, verifies, repairs, plans, and tells why."""

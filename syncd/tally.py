@@ -1,0 +1,60 @@
+"""What a run has done so far, and what it tells and asks while it works."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from syncd.model.run import Counts
+from syncd.model.watermark import Watermark
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has done so far, in counts and in seconds per stage.
+
+    Args:
+        total: how many rows lie ahead in all, None while that is unknown.
+    """
+
+    counts: Counts = Counts()
+    stages: dict[str, float] = field(default_factory=dict)
+    total: int | None = None
+    watermark: Watermark = Watermark()
+
+    @property
+    def progress(self) -> float | None:
+        """The share of the rows that are done, 0 to 1."""
+        if not self.total:
+            return None
+        return min(1.0, self.counts.records_read / self.total)
+
+    def add(self, **counts: int) -> None:
+        """Count more of what `Counts` names."""
+        self.counts += Counts(**counts)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time spent inside to a stage."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - begun
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a run tells and asks while it works.
+
+    Args:
+        boundary: called between batches; raises to stop there.
+        progress: called after each batch.
+        reached: called with the name of each step, for tests that stop the process there.
+    """
+
+    boundary: Callable[[], None] = lambda: None
+    progress: Callable[[Tally], None] = lambda tally: None
+    reached: Callable[[str], None] = lambda step: None

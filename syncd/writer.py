@@ -1,0 +1,206 @@
+"""Brings documents of a knowledge base to what records say: removes, updates, splits, embeds, writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from syncd.compare import Change, Comparison
+from syncd.errors import PermanentError, RecordError, TransientError
+from syncd.model.identity import key_of
+from syncd.model.record import Chunk, Document, Fingerprint, MetadataUpdate, Reject
+from syncd.ports import Chunker, Embedder, KnowledgeBase, Vectors
+from syncd.tally import Hooks, Tally
+
+BATCH_DOCUMENTS = 256
+BATCH_CHARACTERS = 64_000
+WRITE_DOCUMENTS = 1_000
+
+Item = TypeVar("Item")
+
+
+class Writer:
+    """Does what a comparison found, and returns only when the knowledge base has acknowledged it.
+
+    Args:
+        chunker, embedder, knowledge_base: the parts, open.
+        hooks: asked between batches whether to go on.
+        tally: counts what is done.
+        rows: what a row that is done counts as.
+    """
+
+    def __init__(
+        self,
+        chunker: Chunker,
+        embedder: Embedder,
+        knowledge_base: KnowledgeBase,
+        hooks: Hooks,
+        tally: Tally,
+        rows: Literal["records_read", "swept"] = "records_read",
+    ) -> None:
+        self._chunker = chunker
+        self._embedder = embedder
+        self._kb = knowledge_base
+        self._hooks = hooks
+        self._tally = tally
+        self._rows = rows
+
+    def apply(self, changes: Comparison) -> list[Reject]:
+        """Bring the knowledge base to what a comparison found, and return the rows that cannot be brought there.
+
+        Raises:
+            SyncError: as the parts raise; what was written stays, and is found unchanged when it is compared again.
+        """
+        self._count(changes.unchanged, unchanged=changes.unchanged)
+        self.remove(changes.gone, changes.held)
+        return [*self._update(changes.metadata), *self._embed(changes.content)]
+
+    def remove(self, document_ids: Sequence[str], held: frozenset[str]) -> None:
+        """Remove documents.
+
+        Args:
+            held: those of them that are held, and count as deleted.
+        """
+        for ids in _batches(document_ids, WRITE_DOCUMENTS):
+            self._hooks.boundary()
+            with self._tally.timed("write"):
+                self._kb.delete(ids)
+                self._acknowledge(dict.fromkeys(ids))
+            deleted = len(held.intersection(ids))
+            self._tally.add(deleted=deleted)
+            self._count(len(ids), unchanged=len(ids) - deleted)
+            self._hooks.reached("removed")
+
+    def _update(self, updates: Sequence[MetadataUpdate]) -> list[Reject]:
+        rejects: list[Reject] = []
+
+        def write(batch: Sequence[MetadataUpdate]) -> None:
+            with self._tally.timed("write"):
+                self._kb.update_metadata(batch)
+                self._acknowledge({update.id: update.fingerprint for update in batch})
+            self._tally.add(metadata_updated=len(batch))
+            self._hooks.reached("updated")
+
+        for batch in _batches(updates, WRITE_DOCUMENTS):
+            self._hooks.boundary()
+            rejects += _isolated(batch, write, lambda update: update.id)
+            self._count(len(batch))
+        return rejects
+
+    def _embed(self, changes: Sequence[Change]) -> list[Reject]:
+        rejects: list[Reject] = []
+
+        def write(batch: Sequence[Change]) -> None:
+            documents = self._documents(batch)
+            self._hooks.reached("embedded")
+            self.write(documents)
+            self._tally.add(
+                embedded=len(documents),
+                inserted=sum(1 for change in batch if change.new),
+                chunks=sum(len(document.chunks) for document in documents),
+            )
+
+        # The knowledge base is the ledger, so inside a window the order is free: texts of one length share a batch.
+        for batch in _text_batches(sorted(changes, key=lambda change: len(change.record.text))):
+            self._hooks.boundary()
+            rejects += _isolated(batch, write, lambda change: change.record.document_id)
+            self._count(len(batch))
+        return rejects
+
+    def write(self, documents: Sequence[Document]) -> None:
+        """Write whole documents."""
+        with self._tally.timed("write"):
+            self._kb.upsert(documents)
+            self._acknowledge({document.id: document.fingerprint for document in documents})
+        self._hooks.reached("written")
+
+    def embed(self, texts: Sequence[str]) -> Iterator[tuple[float, ...]]:
+        """Return the vector of each of these chunks.
+
+        Raises:
+            PermanentError: the embedder did not answer one vector for each text.
+            RecordError: a vector is not finite.
+        """
+        limit = self._embedder.max_tokens
+        with self._tally.timed("split"):
+            cut = sum(max(0, count - limit) for count in self._embedder.count_tokens(texts))
+        with self._tally.timed("embed"):
+            vectors = self._embedder.embed(texts)
+        _check_vectors(vectors, len(texts))
+        self._tally.add(truncated_tokens=cut)
+        return map(tuple, vectors.tolist())
+
+    def split(self, texts: Sequence[str]) -> list[list[str]]:
+        """Return the chunks of each text."""
+        with self._tally.timed("split"):
+            return self._chunker.split(texts)
+
+    def _documents(self, batch: Sequence[Change]) -> list[Document]:
+        split = self.split([change.record.text for change in batch])
+        vectors = self.embed([text for chunks in split for text in chunks])
+        return [
+            Document(
+                id=change.record.document_id,
+                chunks=tuple(Chunk(text, next(vectors)) for text in chunks),
+                metadata=change.record.metadata,
+                fingerprint=change.fingerprint,
+            )
+            for change, chunks in zip(batch, split, strict=True)
+        ]
+
+    def _acknowledge(self, expected: Mapping[str, Fingerprint | None]) -> None:
+        """Ask the knowledge base itself whether it holds what was written, document by document."""
+        ids = list(expected)
+        held = self._kb.fingerprints(ids)
+        missing = [id_ for id_ in ids if held.get(id_) != expected[id_]]
+        if missing:
+            raise TransientError(
+                f"the knowledge base did not keep {len(missing)} of {len(ids)} documents, such as {missing[0]}"
+            )
+
+    def _count(self, rows: int, unchanged: int = 0) -> None:
+        self._tally.add(**{self._rows: rows}, unchanged=unchanged if self._rows == "records_read" else 0)
+        self._hooks.progress(self._tally)
+
+
+def _isolated(
+    batch: Sequence[Item], write: Callable[[Sequence[Item]], None], name: Callable[[Item], str]
+) -> list[Reject]:
+    """Write a batch; where one of its items is at fault, halve it until that item stands alone (invariant 7)."""
+    try:
+        write(batch)
+    except RecordError as error:
+        if len(batch) == 1:
+            return [Reject(key_of(name(batch[0])), error.message)]
+        middle = len(batch) // 2
+        return [*_isolated(batch[:middle], write, name), *_isolated(batch[middle:], write, name)]
+    return []
+
+
+def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _text_batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """Cut changes into batches that take a model about a second, so that a run can stop soon."""
+    batch: list[Change] = []
+    characters = 0
+    for change in changes:
+        length = len(change.record.text)
+        if batch and (len(batch) == BATCH_DOCUMENTS or characters + length > BATCH_CHARACTERS):
+            yield batch
+            batch, characters = [], 0
+        batch.append(change)
+        characters += length
+    if batch:
+        yield batch
+
+
+def _check_vectors(vectors: Vectors, texts: int) -> None:
+    if vectors.ndim != 2 or len(vectors) != texts:
+        raise PermanentError(f"the embedder answered {len(vectors)} vectors for {texts} texts")
+    if not np.isfinite(vectors).all():
+        raise RecordError("the embedder answered a vector that is not finite")
