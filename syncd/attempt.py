@@ -6,22 +6,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from syncd.errors import Cancelled, PermanentError, SyncdError, TimedOut, WindowClosed
 from syncd.model.job import Job
 from syncd.model.record import Reject
 from syncd.model.run import Checkpoint, Lease, Run, Trigger
-from syncd.model.run import Sweep as SweepRecord
 from syncd.parts import Parts, Target
-from syncd.pipeline import Pipeline, mismatch
+from syncd.pipeline import mismatch
 from syncd.ports import KnowledgeBase, Source
-from syncd.reconcile.sweep import Sweep, TooMany
+from syncd.reconcile.orphans import TooMany
 from syncd.rehearsal import Rehearsal
 from syncd.state import State
 from syncd.tally import Hooks, Tally
-from syncd.writer import Writer
+from syncd.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -93,55 +92,43 @@ class Attempt:
     def _synchronise(self, source: Source, target: Target, hooks: Hooks) -> None:
         begun = self.clock()
         dry = self.run.options.dry_run
-        knowledge_base = Rehearsal(target.knowledge_base) if dry else target.knowledge_base
-        dead_keys = self.state.dead_letters.keys(self.job.id)
-        pipeline = Pipeline(
+        work = Work(
+            self.job.definition,
             source,
-            target.chunker,
-            target.embedder,
-            knowledge_base,
+            replace(target, knowledge_base=Rehearsal(target.knowledge_base)) if dry else target,
             commit=self._commit,
-            meaning=self.job.definition.meaning(),
-            dead_keys=dead_keys,
+            dead_keys=self.state.dead_letters.keys(self.job.id),
+            tally=self.tally,
             hooks=hooks,
         )
         known = self._checkpoint(target.knowledge_base)
-        reached = pipeline.run(known, self.run.options, self.tally)
-        if not self._sweep_is_due(begun):
+        if self.run.options.repair:
+            self._sweep(lambda: work.repair(known, self._approved()), begun)
             return
-        writer = Writer(target.chunker, target.embedder, knowledge_base, hooks, self.tally, rows="swept")
-        last = self.state.sweeps.get(self.job.id)
-        sweep = Sweep(
-            self.job.definition,
-            source,
-            knowledge_base,
-            writer,
-            commit=self._commit,
-            dead_keys=dead_keys,
-            approved=0 if last is None else last.approved,
-            hooks=hooks,
-        )
+        reached = work.pass_over(known, self.run.options)
+        if self._sweep_is_due(begun):
+            self._sweep(lambda: work.sweep(reached, self._approved()), begun)
+
+    def _sweep(self, sweep: Callable[[], None], begun: datetime) -> None:
         try:
-            sweep.run(reached, self.tally)
+            sweep()
         except TooMany as found:
-            raise PermanentError(self._withhold(found, begun)) from None
-        if not dry:
+            if not self.run.options.dry_run:
+                self.state.sweeps.withhold(self.lease, begun, found.orphans, found.documents)
+            raise PermanentError(found.told) from None
+        if not self.run.options.dry_run:
             self.state.sweeps.done(self.lease, begun)
+
+    def _approved(self) -> int:
+        last = self.state.sweeps.get(self.job.id)
+        return 0 if last is None else last.approved
 
     def _sweep_is_due(self, now: datetime) -> bool:
         options = self.run.options
-        if options.sweep:
-            return True
-        tick = self.job.definition.schedule.last_sweep(now)
-        if tick is None or not options.moves_watermark or options.limit is not None:
-            return False
+        if options.sweep or not options.moves_watermark or options.limit is not None:
+            return options.sweep
         last = self.state.sweeps.get(self.job.id)
-        return last is None or last.swept_at < tick
-
-    def _withhold(self, found: TooMany, begun: datetime) -> str:
-        if not self.run.options.dry_run:
-            self.state.sweeps.withhold(self.lease, begun, found.orphans, found.documents)
-        return str(SweepRecord(begun, found.orphans, found.documents).withheld)
+        return self.job.definition.sweep_is_due(None if last is None else last.swept_at, now)
 
     def _commit(self, checkpoint: Checkpoint, tally: Tally, rejects: Sequence[Reject], resolved: Sequence[str]) -> None:
         options = self.run.options

@@ -21,6 +21,7 @@ from syncd.api.webhook_views import shown_run
 from syncd.config.settings import Settings
 from syncd.errors import InUse, SyncdError
 from syncd.freshness import Freshness, known_rows_behind
+from syncd.inspection import Inspection
 from syncd.jobs import JobService
 from syncd.library import Library
 from syncd.model.run import Run, RunStatus
@@ -184,6 +185,7 @@ class Daemon:
                         clock=now,
                         anonymous=server.anonymous,
                         deliverer=deliverer,
+                        inspection=Inspection(state, parts, now),
                     ),
                     server.hosts,
                 )

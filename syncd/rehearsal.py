@@ -16,16 +16,20 @@ from syncd.model.record import (
 )
 from syncd.ports import KnowledgeBase
 
+_PORTION = 1000
+
 
 class Rehearsal:
     """Answers as if what it was told last had been written to a knowledge base, and writes nothing.
 
     Args:
         knowledge_base: the one that is only read.
+        remember: keep all that it was told, some 400 bytes a document, for a sweep that follows the pass.
     """
 
-    def __init__(self, knowledge_base: KnowledgeBase) -> None:
+    def __init__(self, knowledge_base: KnowledgeBase, *, remember: bool = False) -> None:
         self._kb = knowledge_base
+        self._remember = remember
         self._told: dict[str, Fingerprint | None] = {}
 
     def identity(self) -> Identity:
@@ -44,15 +48,15 @@ class Rehearsal:
 
     def upsert(self, documents: Sequence[Document]) -> None:
         """Remember what would be held."""
-        self._told = {document.id: document.fingerprint for document in documents}
+        self._tell({document.id: document.fingerprint for document in documents})
 
     def update_metadata(self, updates: Sequence[MetadataUpdate]) -> None:
         """Remember what would be held."""
-        self._told = {update.id: update.fingerprint for update in updates}
+        self._tell({update.id: update.fingerprint for update in updates})
 
     def delete(self, document_ids: Sequence[str]) -> None:
         """Remember what would be gone."""
-        self._told = dict.fromkeys(document_ids)
+        self._tell(dict.fromkeys(document_ids))
 
     def search(self, vector: Sequence[float], k: int, where: Metadata) -> list[Match]:
         """Search the knowledge base as it is."""
@@ -67,8 +71,13 @@ class Rehearsal:
         return self._kb.neighbours(vectors, k)
 
     def document_ids(self, prefix: str) -> Iterator[list[str]]:
-        """Return what the knowledge base holds."""
-        return self._kb.document_ids(prefix)
+        """Return what the knowledge base holds, and what was added to it."""
+        yield from self._kb.document_ids(prefix)
+        written = [id_ for id_, fingerprint in self._told.items() if fingerprint is not None]
+        for start in range(0, len(written), _PORTION):
+            ids = written[start : start + _PORTION]
+            held = self._kb.fingerprints(ids)
+            yield [id_ for id_ in ids if id_ not in held]
 
     def count(self) -> int:
         """Count the chunks as they are."""
@@ -76,3 +85,8 @@ class Rehearsal:
 
     def close(self) -> None:
         """Do nothing: the knowledge base is somebody else's."""
+
+    def _tell(self, told: dict[str, Fingerprint | None]) -> None:
+        if not self._remember:
+            self._told.clear()
+        self._told.update(told)

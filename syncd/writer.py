@@ -85,7 +85,7 @@ class Writer:
 
         for batch in _batches(updates, WRITE_DOCUMENTS):
             self._hooks.boundary()
-            rejects += _isolated(batch, write, lambda update: update.id)
+            rejects += isolated(batch, write, lambda update: update.id)
             self._count(len(batch))
         return rejects
 
@@ -105,7 +105,7 @@ class Writer:
         # The knowledge base is the ledger, so inside a window the order is free: texts of one length share a batch.
         for batch in _text_batches(sorted(changes, key=lambda change: len(change.record.text))):
             self._hooks.boundary()
-            rejects += _isolated(batch, write, lambda change: change.record.document_id)
+            rejects += isolated(batch, write, lambda change: change.record.document_id)
             self._count(len(batch))
         return rejects
 
@@ -165,7 +165,7 @@ class Writer:
         self._hooks.progress(self._tally)
 
 
-def _isolated(
+def isolated(
     batch: Sequence[Item], write: Callable[[Sequence[Item]], None], name: Callable[[Item], str]
 ) -> list[Reject]:
     """Write a batch; where one of its items is at fault, halve it until that item stands alone (invariant 7)."""
@@ -175,7 +175,7 @@ def _isolated(
         if len(batch) == 1:
             return [Reject(key_of(name(batch[0])), error.message)]
         middle = len(batch) // 2
-        return [*_isolated(batch[:middle], write, name), *_isolated(batch[middle:], write, name)]
+        return [*isolated(batch[:middle], write, name), *isolated(batch[middle:], write, name)]
     return []
 
 

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from syncd.api.services import Services
 from syncd.api.webhook_views import shown_run
+from syncd.inspection import Inspection
 from syncd.jobs import JobService
 from syncd.library import Library
 from syncd.parts import Parts
@@ -39,5 +40,6 @@ def api_services(state: State, parts: Parts, clock: Callable[[], datetime], **gi
         clock=clock,
         anonymous=True,
         deliverer=Deliverer(state, Sender(), shown_run, clock),
+        inspection=Inspection(state, parts, clock),
     )
     return replace(services, **given)

@@ -103,6 +103,7 @@ class RunView(Counted):
     full_refresh: bool
     limit: int | None
     dry_run: bool
+    repair: bool
     variables: dict[str, FilterValue]
     tags: dict[str, str]
     metadata: dict[str, str]
@@ -143,6 +144,7 @@ class RunView(Counted):
                 "full_refresh": run.options.full,
                 "limit": run.options.limit,
                 "dry_run": run.options.dry_run,
+                "repair": run.options.repair,
                 "variables": dict(run.options.variables),
                 "tags": dict(run.options.tags),
                 "metadata": dict(run.options.metadata),
@@ -198,6 +200,8 @@ class TriggerRequest(Model):
     """Read so many rows at most."""
     dry_run: bool = False
     """Read, compare, split and embed, and count what would be written, but write nothing."""
+    repair: bool = False
+    """In place of a run's work, compare the whole table with every chunk that is held, and mend what differs."""
     scheduled_at: WrittenMoment | None = None
     """Do not begin before this moment, ISO 8601; without a zone it is UTC."""
     idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
+from syncd.inspection import Inspection
 from syncd.jobs import JobService
 from syncd.library import Library
 from syncd.model.job import Job
@@ -56,6 +57,7 @@ class Services:
         clock: tells the time, aware and in UTC.
         anonymous: whether those who can reach the server need no token, as long as there is none.
         deliverer: sends to webhooks, and knows where they may lead.
+        inspection: answers what people ask about a job.
     """
 
     state: State
@@ -74,3 +76,4 @@ class Services:
     clock: Callable[[], datetime]
     anonymous: bool
     deliverer: Deliverer
+    inspection: Inspection

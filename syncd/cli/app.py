@@ -16,12 +16,15 @@ from syncd.cli import (
     job_creation,
     job_runs,
     jobs,
+    plan,
     run,
     runs,
     search,
     status,
     sync,
     tokens,
+    verify,
+    why,
 )
 from syncd.cli.options import example
 
@@ -52,5 +55,5 @@ def syncd(
 
 for part in (job_creation, job_changes, job_runs):
     jobs.app.add_typer(part.app)
-for group in (demo, init, check, sync, search, run, status, jobs, runs, tokens, config):
+for group in (demo, init, check, plan, sync, verify, why, search, run, status, jobs, runs, tokens, config):
     app.add_typer(group.app)

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from syncd.client.connection import Connection
+from syncd.client.inspections import Inspections
 from syncd.client.jobs import Jobs
 from syncd.client.knowledge_bases import KnowledgeBases
 from syncd.client.runs import Runs
@@ -30,6 +31,7 @@ class Client:
     def __init__(self, url: str, token: str | None = None, timeout: float = 30) -> None:
         self._connection = Connection(url, token, timeout)
         self.jobs = Jobs(self._connection)
+        self.inspections = Inspections(self._connection)
         self.runs = Runs(self._connection)
         self.knowledge_bases = KnowledgeBases(self._connection)
         self.tokens = Tokens(self._connection)

@@ -80,12 +80,14 @@ class Connection:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         again: bool = False,
+        silence: float | None = None,
     ) -> Any:
         """Ask for something, and return the answer; None where there is nothing in it.
 
         Args:
             params: of the URL; those that are None are left out.
             body: sent as JSON.
+            silence: how long to wait for the answer, in seconds; None for as long as for others.
             again: to ask twice does no more than to ask once, so that a daemon that is busy is asked again.
 
         Raises:
@@ -93,7 +95,7 @@ class Connection:
             Unreachable: no daemon answers there.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            with self._sent(method, path, params, body, headers) as answer:
+            with self._sent(method, path, params, body, headers, silence) as answer:
                 answer.read()
             wait = _wait(answer, attempt)
             if not again or wait is None or attempt == ATTEMPTS:
@@ -131,6 +133,26 @@ class Connection:
                     name = value
                 elif field == "data":
                     yield name, json.loads(value)
+
+    def lines(self, method: str, path: str, silence: float) -> Iterator[Any]:
+        """Yield each line of an answer that comes bit by bit, as JSON.
+
+        Args:
+            silence: how long to wait for the next line, in seconds.
+
+        Raises:
+            ApiError: the daemon did not do it, or could not go on.
+            Unreachable: no daemon answers there, or it broke off.
+        """
+        with self._sent(method, path, silence=silence) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise _error(answer, self.url)
+            for line in answer.iter_lines():
+                told = json.loads(line)
+                if "error" in told:
+                    raise ApiError(answer.status_code, told["error"]["code"], told["error"]["message"])
+                yield told
 
     @contextmanager
     def _sent(

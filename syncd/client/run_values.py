@@ -16,6 +16,7 @@ class RunOptions(TypedDict, total=False):
     full_refresh: bool
     limit: int | None
     dry_run: bool
+    repair: bool
     scheduled_at: Time | None
     dedup_window_secs: int | None
     run_ttl_secs: int | None
@@ -66,6 +67,7 @@ class Run(Counted):
     full_refresh: bool
     limit: int | None
     dry_run: bool
+    repair: bool
     variables: dict[str, Scalar | list[str | int | float]]
     tags: dict[str, str]
     metadata: dict[str, str]

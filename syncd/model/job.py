@@ -192,6 +192,11 @@ class JobDefinition(Model):
         """How long one attempt may take."""
         return parse_duration(self.timeout)
 
+    def sweep_is_due(self, swept_at: datetime | None, now: datetime) -> bool:
+        """Tell whether a sweep's tick has come since the last sweep began."""
+        tick = self.schedule.last_sweep(now)
+        return tick is not None and (swept_at is None or swept_at < tick)
+
     def retry_delay(self, attempt: int, jitter: float) -> float:
         """Return how many seconds to wait after an attempt that failed.
 

@@ -297,7 +297,12 @@ class Sweep:
         """Say what waits for approval; None when nothing does."""
         if self.orphans is None or self.approved_at is not None:
             return None
-        return (
-            f"a sweep would remove {self.orphans} of {self.documents} documents, and has removed none: if the table is "
-            "right, `syncd jobs approve`; if not, mend it, and the next sweep looks again"
-        )
+        return too_many(self.orphans, self.documents or 0)
+
+
+def too_many(orphans: int, documents: int) -> str:
+    """Say that a sweep waits for somebody's word before it removes so many of so many documents."""
+    return (
+        f"a sweep would remove {orphans} of {documents} documents, and has removed none: if the table is right, "
+        "`syncd jobs approve`; if not, mend it, and the next sweep looks again"
+    )

@@ -2,79 +2,67 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from syncd.compare import compare
-from syncd.model.identity import document_prefix, key_of
-from syncd.model.job import JobDefinition
+from syncd.model.identity import key_of
 from syncd.model.record import Reach, Record, Reject, Standing
 from syncd.model.run import Checkpoint
 from syncd.pipeline import Commit
 from syncd.ports import KnowledgeBase, Source
+from syncd.reconcile.orphans import Orphans
 from syncd.tally import Hooks, Tally
 from syncd.writer import Writer
 
 
-class TooMany(Exception):
-    """A sweep would remove more than it may, and has removed nothing.
+class Portion(Protocol):
+    """Brings the documents of some rows in step."""
 
-    Args:
-        orphans: how many documents have no row.
-        documents: of how many.
-    """
-
-    def __init__(self, orphans: int, documents: int) -> None:
-        super().__init__(orphans, documents)
-        self.orphans = orphans
-        self.documents = documents
+    def __call__(self, portion: Sequence[Standing]) -> tuple[bool, Sequence[Reject], frozenset[str]]:
+        """Return whether anything was written, the rows that failed, and the keys of those that are in step now."""
+        ...
 
 
 class Sweep:
-    """Compares everything, in portions, whatever the watermark says, and leaves the watermark where it is.
-
-    Rows that are missing or differ are synced as a run would. It needs no snapshot of the whole table: each document
-    that has no row is looked for once more just before it is removed.
+    """Goes through everything, in portions, whatever the watermark says, and leaves the watermark where it is.
 
     Args:
-        job: whose table it is.
         source, knowledge_base: the parts, open.
-        writer: counts rows as swept.
+        portion: what is done with the rows that are there.
+        orphans: what is done with the documents that have none.
         commit: saves counts and rows that failed.
         dead_keys: the keys that are in the job's dead letters now.
-        approved: how many documents it may remove whatever share of all they are.
+        tally: counts what is done, also when this raises.
     """
 
     def __init__(
         self,
-        job: JobDefinition,
         source: Source,
         knowledge_base: KnowledgeBase,
-        writer: Writer,
+        portion: Portion,
+        orphans: Orphans,
         *,
         commit: Commit,
         dead_keys: frozenset[str],
-        approved: int = 0,
+        tally: Tally,
         hooks: Hooks = Hooks(),
     ) -> None:
-        self._job = job
         self._source = source
         self._kb = knowledge_base
-        self._writer = writer
+        self._portion = portion
+        self._orphans = orphans
         self._commit = commit
         self._dead_keys = dead_keys
-        self._approved = approved
+        self._tally = tally
         self._hooks = hooks
 
-    def run(self, checkpoint: Checkpoint, tally: Tally) -> Checkpoint:
-        """Sweep the table, and return the checkpoint with the knowledge base's identity after it.
+    def run(self, checkpoint: Checkpoint) -> None:
+        """Sweep the table.
 
         Args:
             checkpoint: where the pass before has come to.
-            tally: counts what is done, also when this raises.
 
         Raises:
             TooMany: too much has no row any more; the rows that are there are in step, and nothing was removed.
@@ -82,68 +70,52 @@ class Sweep:
         """
         for portion in self._source.scan(checkpoint.watermark):
             self._hooks.boundary()
-            checkpoint = self._compare(portion, checkpoint, tally)
-        with self._orphans() as (orphans, found, documents):
-            if found > self._approved and self._job.deletes.is_too_many(found, documents):
-                raise TooMany(found, documents)
-            for ids in orphans:
-                checkpoint = self._remove(ids, checkpoint, tally)
-        return checkpoint
-
-    def _compare(self, portion: Sequence[Standing], checkpoint: Checkpoint, tally: Tally) -> Checkpoint:
-        records = [standing.row for standing in portion if isinstance(standing.row, Record)]
-        with tally.timed("compare"):
-            held = self._kb.fingerprints([record.document_id for record in records])
-            left_out = {
-                standing.row.document_id
-                for standing in portion
-                if standing.reach is Reach.LEFT_OUT
-                and isinstance(standing.row, Record)
-                and standing.row.document_id not in held
-            }
-            records = [record for record in records if record.document_id not in left_out]
-            changes = compare(records, held)
-        unread = [standing.row for standing in portion if isinstance(standing.row, Reject)]
-        tally.add(swept=len(unread) + len(left_out))
-        rejects = [*unread, *self._writer.apply(changes)]
-        synced = {key_of(record.document_id) for record in records} - {reject.key for reject in rejects}
-        return self._save(changes.empty, checkpoint, tally, rejects, sorted(self._dead_keys & synced))
-
-    def _remove(self, ids: Sequence[str], checkpoint: Checkpoint, tally: Tally) -> Checkpoint:
-        gone = frozenset(ids) - self._source.present(ids)
-        self._writer.remove(sorted(gone), gone)
-        # A dead letter of a row that is gone has nothing to be mended.
-        return self._save(not gone, checkpoint, tally, (), sorted(self._dead_keys & {key_of(id_) for id_ in gone}))
+            written, rejects, synced = self._portion(portion)
+            checkpoint = self._save(checkpoint, written, rejects, synced)
+        for gone in self._orphans.remove():
+            # A dead letter of a row that is gone has nothing to be mended.
+            checkpoint = self._save(checkpoint, bool(gone), (), frozenset(map(key_of, gone)))
 
     def _save(
-        self, same: bool, checkpoint: Checkpoint, tally: Tally, rejects: Sequence[Reject], resolved: Sequence[str]
+        self, checkpoint: Checkpoint, written: bool, rejects: Sequence[Reject], synced: frozenset[str]
     ) -> Checkpoint:
-        tally.add(dead_lettered=len(rejects))
-        if same and not (rejects or resolved):
+        self._tally.add(dead_lettered=len(rejects))
+        resolved = sorted(self._dead_keys & synced)
+        if not (written or rejects or resolved):
             return checkpoint
-        if not same:
+        if written:
             checkpoint = replace(checkpoint, identity=self._kb.advance())
         self._hooks.reached("commit")
-        with tally.timed("commit"):
-            self._commit(checkpoint, tally, rejects, resolved)
+        with self._tally.timed("commit"):
+            self._commit(checkpoint, self._tally, rejects, resolved)
         self._hooks.reached("committed")
         return checkpoint
 
-    @contextmanager
-    def _orphans(self) -> Iterator[tuple[Iterator[list[str]], int, int]]:
-        """Find the documents that have no row, and lend them in portions, with their number and that of all.
 
-        They are kept in a file meanwhile: a knowledge base must not change while it is listed, and there may be many.
-        """
-        found = documents = 0
-        with tempfile.TemporaryFile("w+", encoding="ascii") as spool:
-            for ids in self._kb.document_ids(document_prefix(self._job.source_table)):
-                self._hooks.boundary()
-                documents += len(ids)
-                present = self._source.present(ids)
-                absent = [id_ for id_ in ids if id_ not in present]
-                found += len(absent)
-                spool.write(json.dumps(absent) + "\n")
-            spool.seek(0)
-            self._hooks.reached("listed")
-            yield map(json.loads, spool), found, documents
+class InStep:
+    """Compares rows with the fingerprints that are held, and syncs those that are missing or differ.
+
+    Args:
+        knowledge_base: open.
+        writer: counts rows as swept.
+        tally: the same that the writer counts in.
+    """
+
+    def __init__(self, knowledge_base: KnowledgeBase, writer: Writer, tally: Tally) -> None:
+        self._kb = knowledge_base
+        self._writer = writer
+        self._tally = tally
+
+    def __call__(self, portion: Sequence[Standing]) -> tuple[bool, Sequence[Reject], frozenset[str]]:
+        """See `Portion`."""
+        standings = [(standing.row, standing.reach) for standing in portion if isinstance(standing.row, Record)]
+        with self._tally.timed("compare"):
+            held = self._kb.fingerprints([record.document_id for record, _ in standings])
+            # What the job was told to leave out stays out, unless it was read once.
+            records = [row for row, reach in standings if reach is not Reach.LEFT_OUT or row.document_id in held]
+            changes = compare(records, held)
+        unread = [standing.row for standing in portion if isinstance(standing.row, Reject)]
+        self._tally.add(swept=len(portion) - len(records))
+        rejects = [*unread, *self._writer.apply(changes)]
+        synced = {key_of(record.document_id) for record in records} - {reject.key for reject in rejects}
+        return not changes.empty, rejects, frozenset(synced)

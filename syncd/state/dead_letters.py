@@ -43,6 +43,13 @@ class DeadLetters:
         query = sa.select(dead_letters.c.key).where(dead_letters.c.job_id == job_id)
         return self._database.read(lambda connection: frozenset(connection.scalars(query)))
 
+    def reason(self, job_id: int, key: str) -> str | None:
+        """Return why the row of a key could not be synced; None where it is no dead letter."""
+        query = sa.select(dead_letters.c.reason).where(
+            dead_letters.c.job_id == job_id, dead_letters.c.key_digest == digest(storable(key))
+        )
+        return self._database.read(lambda connection: connection.scalar(query))
+
     def list(self, job_id: int, limit: int = 100, after_key: str | None = None) -> builtins.list[DeadLetter]:
         """Return the job's dead letters in the order of their keys.
 

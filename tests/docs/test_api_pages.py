@@ -45,7 +45,7 @@ def sent(daemon: Serving, block: Block) -> list[str]:
 
 
 def test_every_request_of_the_pages_is_done(daemon: Serving) -> None:
-    first, whole, runs = [block for page in PAGES for block in blocks("sh", page=page)]
+    first, whole, questions, runs = [block for page in PAGES for block in blocks("sh", page=page)]
     [made] = sent(daemon, first)
     assert json.loads(made)["data"]["next_run"] == "2030-01-01T00:00:00Z"
     created, changed, found, *_, health = (json.loads(answer) for answer in sent(daemon, whole))
@@ -58,6 +58,10 @@ def test_every_request_of_the_pages_is_done(daemon: Serving) -> None:
         return all(run["finished_at"] for run in live)
 
     until(quiet, what="the first ticks did not end")
+    plan, verification, why = sent(daemon, questions)
+    assert json.loads(plan)["inserted"] == 2
+    assert json.loads(verification.splitlines()[-1])["result"]["in_step"]
+    assert json.loads(why)["answer"] == "not read yet", "its ticks begin in 2030"
     assert "event: end" in "".join(sent(daemon, runs))
 
 

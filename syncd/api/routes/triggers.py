@@ -43,6 +43,7 @@ def router(services: Services) -> APIRouter:
                 full=wanted.full_refresh,
                 limit=wanted.limit,
                 dry_run=wanted.dry_run,
+                repair=wanted.repair,
                 variables={**wanted.variables, **values},
                 tags=wanted.tags,
                 metadata=wanted.metadata,
