@@ -12,6 +12,7 @@ from syncd.model.inspection import Difference, Kind, Verification
 from syncd.model.run import Run, RunOptions
 from syncd.state import is_alive
 from tests.engine import Engine
+from tests.integration.sync.hnsw import hide
 from tests.world import World, now
 
 REPAIR = RunOptions(repair=True)
@@ -145,6 +146,24 @@ def test_vectors_that_no_search_finds_are_reported_by_id(world: World) -> None:
     assert difference.detail == "a damaged vector: chunk 0"
     run = repaired(world)
     assert (run.counts.embedded, run.counts.repaired) == (1, 1)
+    world.assert_in_step()
+
+
+def test_a_damaged_index_is_told_by_every_document_that_it_hides(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything counts right and reads right, and exactly the entries that no link leads to are named; none is embedded."""
+    monkeypatch.setattr("syncd.knowledge.chroma.collection.ROWS_BETWEEN_WRITES", 100)
+    world = World.make(tmp_path, sqlite_url)
+    world.fill(1, 300)
+    world.sync()
+    hidden = {id_.removesuffix("#0") for id_ in hide(tmp_path / "kb", 12)}
+    assert len(hidden) == 12
+    kinds, _, _ = verified(world)
+    assert kinds == {Kind.UNREACHABLE: hidden}
+    assert world.sync(options=RunOptions(full=True)).counts.embedded == 0, "a run trusts the fingerprints"
+    run = repaired(world)
+    assert (run.counts.embedded, run.counts.repaired) == (0, 12)
     world.assert_in_step()
 
 
