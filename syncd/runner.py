@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 LEASE_TTL = timedelta(seconds=30)
 OLDER_COPY = "the knowledge base is an older copy"
+RESTORED = "the state was restored, and the knowledge base has moved on since"
 _BY_HAND = (Trigger.MANUAL, Trigger.API)
 
 
@@ -264,20 +265,23 @@ class Runner:
 
     def _checkpoint(self, job: Job, knowledge_base: KnowledgeBase) -> Checkpoint | None:
         """Return the job's checkpoint if it still applies; if not, say so and start from the beginning."""
-        newest = self._state.checkpoints.newest_epoch(knowledge_base.identity().uuid)
+        checkpoints = self._state.checkpoints
+        newest = checkpoints.newest_epoch(knowledge_base.identity().uuid)
         identity = knowledge_base.identity()
+        # Now, for all jobs: once this run has written, the others could not tell any more.
         if identity.epoch < newest:
-            # Now, for all jobs: once this run has written, the others could not tell any more.
             log.warning("%s: every table that fills it is compared from the beginning", OLDER_COPY)
-            self._state.checkpoints.reset_ahead_of(identity, OLDER_COPY, self._clock())
-        checkpoint = self._state.checkpoints.get(job.id)
+            checkpoints.reset_ahead_of(identity, OLDER_COPY, self._clock())
+        elif checkpoints.reset_restored(identity, RESTORED, self._clock()):
+            log.warning("%s: every table that fills it is compared from the beginning", RESTORED)
+        checkpoint = checkpoints.get(job.id)
         meaning = job.definition.meaning()
         reason = None if checkpoint is None else mismatch(checkpoint, meaning, identity)
         if reason is None:
             return checkpoint
         log.warning("%s: the table is compared from the beginning, and only what is missing is embedded", reason)
-        self._state.checkpoints.reset(job.id, meaning, identity, reason, self._clock())
-        return self._state.checkpoints.get(job.id)
+        checkpoints.reset(job.id, meaning, identity, reason, self._clock())
+        return checkpoints.get(job.id)
 
     @contextmanager
     def _heartbeat(self, lease: Lease, stop: Stop) -> Iterator[None]:

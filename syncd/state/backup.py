@@ -18,7 +18,7 @@ from syncd.state.database import bring_up, file_of, shared
 from syncd.state.events import RESTORED
 from syncd.state.failure import RESTORE, sqlite_hint
 from syncd.state.lock import StateLock
-from syncd.state.schema import VERSION_TABLE
+from syncd.state.schema import VERSION_TABLE, checkpoints
 
 _PASSED_OVER = 1_000_000
 _PASS_OVER = (
@@ -110,6 +110,8 @@ def restore(url: str, file: Path, now: datetime) -> Copied:
     def begin(connection: sa.Connection) -> None:
         for statement in _PASS_OVER:
             connection.exec_driver_sql(statement, (_PASSED_OVER,))
+        # Whatever its clock said, all of it is from before.
+        connection.execute(sa.update(checkpoints).values(saved_at=now))
         events.append(connection, None, RESTORED, f"from {file.name}", now)
 
     sqlite_file.require_linked(state)
