@@ -186,6 +186,7 @@ def shared(path: Path) -> StateLock:
     Raises:
         Unavailable: the state is being restored, or its folder cannot be used.
     """
+    sqlite_file.require_linked(path)
     with sqlite_file.told(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         real = path.resolve()
