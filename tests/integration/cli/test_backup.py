@@ -19,9 +19,10 @@ from tests.integration.cli.conftest import CONFIG, Call, Shop, Started
 
 @pytest.fixture
 def state(shop: Shop, call: Call) -> Path:
-    """The shop's state, made and closed: a token is in it."""
+    """The shop's state, made and closed: a token and the job are in it."""
     assert call("tokens", "create", "first", "--scope", "admin").returncode == 0
     assert call("jobs", "pause", "orders").returncode == 0
+    assert call("jobs", "resume", "orders").returncode == 0
     return shop.folder / "data" / "syncd.db"
 
 
