@@ -25,6 +25,7 @@ from syncd.work import Work
 log = logging.getLogger(__name__)
 
 OLDER_COPY = "the knowledge base is an older copy"
+RESTORED = "the state was restored, and the knowledge base has moved on since"
 _BY_HAND = (Trigger.MANUAL, Trigger.API)
 
 
@@ -167,10 +168,12 @@ class Attempt:
         checkpoints = self.state.checkpoints
         newest = checkpoints.newest_epoch(knowledge_base.identity().uuid)
         identity = knowledge_base.identity()
+        # Now, for all jobs: once this run has written, the others could not tell any more.
         if identity.epoch < newest:
-            # Now, for all jobs: once this run has written, the others could not tell any more.
             log.warning("%s: every table that fills it is compared from the beginning", OLDER_COPY)
             checkpoints.reset_ahead_of(identity, OLDER_COPY, self.clock())
+        elif checkpoints.reset_restored(identity, RESTORED, self.clock()):
+            log.warning("%s: every table that fills it is compared from the beginning", RESTORED)
         checkpoint = checkpoints.get(self.job.id)
         meaning = self.job.definition.meaning()
         reason = None if checkpoint is None else mismatch(checkpoint, meaning, identity)

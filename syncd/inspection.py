@@ -128,8 +128,8 @@ class Inspection:
         if checkpoint is None:
             return None, None
         reason = mismatch(checkpoint, meaning, identity)
-        if reason is None and identity.epoch < self.state.checkpoints.newest_epoch(identity.uuid):
-            reason = "the knowledge base is an older copy"
+        if reason is None and self.state.checkpoints.is_outdated(identity):
+            reason = "the state and the knowledge base are not of the same moment"
         return (checkpoint, None) if reason is None else (Checkpoint(Watermark(), meaning, identity), reason)
 
     def _write_seconds(self, job: Job) -> float:

@@ -236,6 +236,8 @@ class Parts:
     def purge(self, job: Job) -> None:
         """Remove every document of a job's table from its knowledge base."""
         with self.target(job.definition.kb_name) as target:
+            # A state that is restored to before this finds a knowledge base that has moved on.
+            target.knowledge_base.advance()
             for ids in list(target.knowledge_base.document_ids(document_prefix(job.definition.source_table))):
                 target.knowledge_base.delete(ids)
 

@@ -79,7 +79,7 @@ class Pipeline:
         read_before = tally.counts.records_read
         for window in self._windows(current, tally):
             tally.watermark = window.watermark
-            identity = self._sync(window, identity, tally)
+            identity = self._sync(window, tally)
         complete = options.limit is None or tally.counts.records_read - read_before < options.limit
         done = Checkpoint(
             tally.watermark,
@@ -109,7 +109,7 @@ class Pipeline:
             self._hooks.reached("read")
             yield window
 
-    def _sync(self, window: Window, identity: Identity, tally: Tally) -> Identity:
+    def _sync(self, window: Window, tally: Tally) -> Identity:
         self._hooks.boundary()
         with tally.timed("compare"):
             held = self._kb.fingerprints([record.document_id for record in window.records])
@@ -120,8 +120,8 @@ class Pipeline:
         tally.add(dead_lettered=len(rejects))
         failed = {reject.key for reject in rejects}
         synced = {key_of(record.document_id) for record in window.records} - failed
-        if not changes.empty:
-            identity = self._kb.advance()
+        # Also where nothing had to be written: a run that was killed may have written it, and an older copy lacks it.
+        identity = self._kb.advance()
         checkpoint = Checkpoint(window.watermark, self._meaning, identity)
         self._save(checkpoint, tally, rejects, sorted(self._dead_keys & synced))
         return identity

@@ -276,7 +276,11 @@ class KnowledgeBase(Protocol):
         ...
 
     def advance(self) -> Identity:
-        """Count one more run that wrote, durably, and return the identity with the new epoch."""
+        """Let the epoch grow, durably, and return the identity with the new one.
+
+        A copy that is put in place is told by its epoch, so none may reach an epoch that another copy has had: take the
+        time in microseconds, unless the last epoch was larger.
+        """
         ...
 
     def fingerprints(self, document_ids: Sequence[str]) -> dict[str, Fingerprint]:

@@ -8,6 +8,7 @@ import typer
 
 from syncd import __version__
 from syncd.cli import (
+    backup,
     check,
     config,
     demo,
@@ -55,5 +56,5 @@ def syncd(
 
 for part in (job_creation, job_changes, job_runs):
     jobs.app.add_typer(part.app)
-for group in (demo, init, check, plan, sync, verify, why, search, run, status, jobs, runs, tokens, config):
+for group in (demo, init, check, plan, sync, verify, why, search, run, status, jobs, runs, tokens, backup, config):
     app.add_typer(group.app)

@@ -55,15 +55,12 @@ def existing_state(settings: Settings) -> State | None:
     """Open the state, or return None where nothing has been kept yet; a look must not make files.
 
     Raises:
-        Unavailable: the state does not answer.
+        Unavailable: the state does not answer, or is lost.
     """
     from syncd.state import State
 
     url = settings.state.get_secret_value()
-    scheme, _, path = url.partition(":///")
-    if scheme.startswith("sqlite") and not Path(path.partition("?")[0]).exists():
-        return None
-    return State.open(url)
+    return None if State.is_new(url) else State.open(url)
 
 
 def parts_of(settings: Settings, plugins: Plugins, role: str, state: State | None) -> Parts:

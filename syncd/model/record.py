@@ -184,7 +184,7 @@ class Identity:
 
     Args:
         uuid: made with the collection; another one means another knowledge base.
-        epoch: grows with every run that wrote; a smaller one than recorded means an older copy.
+        epoch: grows before each checkpoint, over every copy's; a smaller one than recorded means an older copy.
     """
 
     uuid: str

@@ -75,6 +75,16 @@ class State:
             _database=database,
         )
 
+    @staticmethod
+    def is_new(url: str) -> bool:
+        """Tell whether nothing has been kept at this URL yet, and make nothing; a server is asked nothing.
+
+        Raises:
+            ConfigError: as `open`.
+            Unavailable: the state's file is missing, and something shows that there was one.
+        """
+        return Database.is_new(url)
+
     @property
     def folder(self) -> Path | None:
         """The folder of the state's file; None where it is kept on a server."""

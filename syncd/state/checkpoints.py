@@ -14,8 +14,12 @@ from syncd.state import dead_letters, events, fencing
 from syncd.state.database import Database
 from syncd.state.run_rows import update_held
 from syncd.state.schema import checkpoints
+from syncd.state.schema import events as events_table
 
 _OF = sa.select(checkpoints).where(checkpoints.c.job_id.in_(sa.bindparam("jobs", expanding=True)))
+_RESTORED_AT = sa.select(sa.func.max(events_table.c.at)).where(
+    events_table.c.job_id.is_(None), events_table.c.kind == events.RESTORED
+)
 _EMPTY = {"watermark": Watermark().dump(), "glance": None, "read_at": None}
 
 
@@ -122,17 +126,59 @@ class Checkpoints:
 
     def newest_epoch(self, kb_uuid: str) -> int:
         """Return the newest epoch of a knowledge base that any job's checkpoint knows, 0 when none does."""
-        query = sa.select(sa.func.max(checkpoints.c.kb_epoch)).where(checkpoints.c.kb_uuid == kb_uuid)
-        return self._database.read(lambda connection: connection.scalar(query)) or 0
+        return self._database.read(lambda connection: _newest(connection, kb_uuid))
 
     def reset_ahead_of(self, identity: Identity, reason: str, now: datetime) -> None:
         """Reset, as `reset` does, every checkpoint that knows a newer state of this knowledge base than there is."""
         ahead = sa.and_(checkpoints.c.kb_uuid == identity.uuid, checkpoints.c.kb_epoch > identity.epoch)
-        values = {**_EMPTY, "kb_epoch": identity.epoch, "saved_at": now}
+        self._database.write(lambda connection: _reset_all(connection, ahead, identity, reason, now))
 
-        def work(connection: sa.Connection) -> None:
-            for job_id in connection.scalars(sa.select(checkpoints.c.job_id).where(ahead)).all():
-                connection.execute(sa.update(checkpoints).where(checkpoints.c.job_id == job_id).values(**values))
-                events.append(connection, job_id, "checkpoint_reset", reason, now)
+    def reset_restored(self, identity: Identity, reason: str, now: datetime) -> bool:
+        """Reset, as `reset` does, the checkpoints of a state that was restored, unless they still apply.
 
-        self._database.write(work)
+        They do when the knowledge base is as the newest of them knows it. One that has moved on may have lost documents
+        since, or have got others by another definition. It is asked once: afterwards they count as saved anew.
+
+        Returns:
+            Whether there were any.
+        """
+        old = _restored(identity)
+
+        def work(connection: sa.Connection) -> bool:
+            if _newest(connection, identity.uuid) == identity.epoch:
+                connection.execute(sa.update(checkpoints).where(old).values(saved_at=now))
+                return False
+            return _reset_all(connection, old, identity, reason, now)
+
+        any_old = sa.select(sa.exists().where(old))
+        return bool(self._database.read(lambda connection: connection.scalar(any_old))) and self._database.write(work)
+
+    def is_outdated(self, identity: Identity) -> bool:
+        """Tell whether `reset_ahead_of` or `reset_restored` would reset any."""
+        old = sa.select(sa.exists().where(_restored(identity)))
+
+        def work(connection: sa.Connection) -> bool:
+            newest = _newest(connection, identity.uuid)
+            return identity.epoch < newest or (identity.epoch != newest and bool(connection.scalar(old)))
+
+        return self._database.read(work)
+
+
+def _newest(connection: sa.Connection, kb_uuid: str) -> int:
+    query = sa.select(sa.func.max(checkpoints.c.kb_epoch)).where(checkpoints.c.kb_uuid == kb_uuid)
+    return connection.scalar(query) or 0
+
+
+def _restored(identity: Identity) -> sa.ColumnElement[bool]:
+    return sa.and_(checkpoints.c.kb_uuid == identity.uuid, checkpoints.c.saved_at <= _RESTORED_AT.scalar_subquery())
+
+
+def _reset_all(
+    connection: sa.Connection, which: sa.ColumnElement[bool], identity: Identity, reason: str, now: datetime
+) -> bool:
+    job_ids = connection.scalars(sa.select(checkpoints.c.job_id).where(which)).all()
+    values = {**_EMPTY, "kb_epoch": identity.epoch, "saved_at": now}
+    connection.execute(sa.update(checkpoints).where(checkpoints.c.job_id.in_(job_ids)).values(**values))
+    for job_id in job_ids:
+        events.append(connection, job_id, "checkpoint_reset", reason, now)
+    return bool(job_ids)

@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from syncd.errors import ConfigError, Fault, Unavailable
 from syncd.state import migration, sqlite_file
 from syncd.state.failure import contended, display, translated
+from syncd.state.lock import StateLock
 from syncd.state.turns import Turns
 
 _ATTEMPTS = 4
@@ -34,9 +35,10 @@ Insert = sqlite.Insert | postgresql.Insert
 class Database:
     """A state database, checked and migrated, shared by all threads of a process."""
 
-    def __init__(self, engine: sa.Engine, name: str) -> None:
+    def __init__(self, engine: sa.Engine, name: str, lock: StateLock | None = None) -> None:
         self._engine = engine
         self._name = name
+        self._lock = lock
         # SQLite lets one write and has the others poll; threads of this process wait in line instead.
         self._turn: AbstractContextManager[None] = Turns() if engine.dialect.name == "sqlite" else nullcontext()
 
@@ -55,16 +57,30 @@ class Database:
         """
         place = _parse(url)
         if place.get_backend_name() == "sqlite":
-            sqlite_file.ensure(Path(str(place.database)), lambda draft: _build(draft, display(place)))
-            database = cls(_sqlite_engine(place), display(place))
+            path = Path(str(place.database))
+            database = cls(_sqlite_engine(place), display(place), shared(path))
         else:
+            path = None
             database = cls(_postgres_engine(place), display(place))
         try:
-            database._migrate()
+            if path is not None:
+                sqlite_file.ensure(path, lambda draft: bring_up(draft, display(place)))
+            database._migrate(new=path is None)
         except BaseException:
             database.close()
             raise
         return database
+
+    @staticmethod
+    def is_new(url: str) -> bool:
+        """Tell whether there is no file of a state yet; a server is asked nothing. Makes no file.
+
+        Raises:
+            ConfigError: as `open`.
+            Unavailable: there is no file, but something shows that there was one.
+        """
+        path = file_of(url)
+        return path is not None and sqlite_file.is_new(path)
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Run `work` in a transaction that only reads, and return what it returns.
@@ -117,16 +133,73 @@ class Database:
             )
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and let go of the file."""
         self._engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _write_once(self, work: Callable[[sa.Connection], T]) -> T:
         with self._turn, self._engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
             return work(connection)
 
-    def _migrate(self) -> None:
+    def _migrate(self, *, new: bool) -> None:
         if not self.read(migration.current):
-            self.write(lambda connection: migration.migrate(connection, self._name))
+            self.write(lambda connection: migration.migrate(connection, self._name, new=new))
+        self.read(lambda connection: migration.require_tables(connection, self._name))
+
+
+def file_of(url: str) -> Path | None:
+    """Return where the SQLite file of a state is, None for a server.
+
+    Raises:
+        ConfigError: the URL names no such database.
+    """
+    place = _parse(url)
+    return Path(str(place.database)) if place.get_backend_name() == "sqlite" else None
+
+
+def bring_up(
+    draft: Path, name: str, *, new: bool = True, also: Callable[[sa.Connection], object] = lambda connection: None
+) -> None:
+    """Bring a SQLite file that nobody has open to this program's schema, and close it.
+
+    Args:
+        name: the state's name in messages.
+        new: whether it may be empty.
+        also: what else is done to it, in a transaction of its own.
+
+    Raises:
+        Unavailable: it cannot be written, or was written by a newer program.
+    """
+    database = Database(_sqlite_engine(sa.URL.create("sqlite", database=str(draft))), name)
+    try:
+        database._migrate(new=new)
+        database.write(also)
+    finally:
+        database.close()
+
+
+def shared(path: Path) -> StateLock:
+    """Share the lock of a state's file, and complete on the way what a restoration that was killed has begun.
+
+    Raises:
+        Unavailable: the state is being restored, or its folder cannot be used.
+    """
+    sqlite_file.require_linked(path)
+    with sqlite_file.told(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        real = path.resolve()
+        lock = StateLock(path)
+        try:
+            if sqlite_file.is_replaced(real):
+                lock.own()
+                sqlite_file.go_on(real)
+            lock.share()
+        except BaseException:
+            lock.release()
+            raise
+    return lock
 
 
 def _parse(url: str) -> sa.URL:
@@ -142,14 +215,6 @@ def _parse(url: str) -> sa.URL:
     if "+" in place.drivername and place.get_driver_name() not in {"pysqlite", "psycopg"}:
         raise ConfigError([Fault("state", f"leave out the driver: write {backend}://...")])
     return place
-
-
-def _build(draft: Path, name: str) -> None:
-    database = Database(_sqlite_engine(sa.URL.create("sqlite", database=str(draft))), name)
-    try:
-        database._migrate()
-    finally:
-        database.close()
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:

@@ -16,6 +16,9 @@ from syncd.model.webhook import EventKind
 from syncd.state.database import Database
 from syncd.state.schema import events, runs
 
+RESTORED = "state_restored"
+"""The kind of event with which a state goes on that was put back from a backup."""
+
 _OF_RUNS = {
     RunStatus.RUNNING: EventKind.RUN_STARTED,
     RunStatus.COMPLETED: EventKind.RUN_COMPLETED,

@@ -11,13 +11,16 @@ from sqlalchemy import exc
 
 from syncd.errors import Unavailable
 
+RESTORE = "stop syncd and put a backup in its place with `syncd restore`"
+"""What helps a state that is damaged."""
+
 _SQLITE_HINTS = {
     sqlite3.SQLITE_FULL: "free some space on its disk",
     sqlite3.SQLITE_READONLY: "make the file, its folder and its file system writable",
     sqlite3.SQLITE_CANTOPEN: "let this user read and write the file and its folder",
     sqlite3.SQLITE_BUSY: "find the process that keeps it locked",
-    sqlite3.SQLITE_CORRUPT: "stop syncd and put a backup of the file in its place",
-    sqlite3.SQLITE_NOTADB: "stop syncd and put a backup of the file in its place",
+    sqlite3.SQLITE_CORRUPT: RESTORE,
+    sqlite3.SQLITE_NOTADB: RESTORE,
     sqlite3.SQLITE_IOERR: "check that its disk is sound and not full",
 }
 # No privilege; a table that is there already, or is missing, or has other columns.

@@ -145,18 +145,15 @@ def test_dead_letters_are_found_as_documented_and_a_backup_holds_them(tmp_path: 
     world.fill(1, 3)
     world.execute("UPDATE t SET body = CAST(x'ff' AS TEXT) WHERE id = 2")
     world.sync()
-    data = tmp_path / "data"
-    data.mkdir()
-    for file in tmp_path.glob("state.db*"):
-        file.rename(data / file.name.replace("state", "syncd"))
-    [line] = [line for block in blocks("sh", page=OPERATING) for line in commands(block) if line.startswith("python3")]
-    subprocess.run([sys.executable, *shlex.split(line)[1:]], cwd=tmp_path, check=True, timeout=60)
-    for name in ("syncd.db", "syncd-backup.db"):
-        with closing(sqlite3.connect(data / name)) as state:
+    lines = [line for block in blocks("sh", page=OPERATING) for line in commands(block) if "/backups/" in line]
+    for line in lines:
+        done = world.run(*shlex.split(line.replace("/backups", str(tmp_path)))[1:])
+        assert done.returncode == 0, done.stderr
+    for name in ("state.db", "syncd.db", next(tmp_path.glob("state.db.before-restore-*Z")).name):
+        with closing(sqlite3.connect(tmp_path / name)) as state:
             [(job, key, reason, attempts, _)] = state.execute(_sql("SELECT")).fetchall()
         assert (job, key, attempts) == ("copy", "2", 1)
         assert reason.startswith("the text is not valid Unicode")
-    (data / "syncd-backup.db").rename(tmp_path / "state.db")
     again = world.sync()
     assert again.counts.embedded == 0
 

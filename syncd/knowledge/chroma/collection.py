@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -79,9 +80,10 @@ class Binding:
         return Identity(metadata[_UUID], int(metadata[_EPOCH]))
 
     def advance(self) -> Identity:
-        """Count the epoch up."""
+        """Let the epoch grow, and by the clock, so that two copies that go on apart never reach the same one."""
         model = self._model()
-        identity = Identity(model.metadata[_UUID], int(model.metadata[_EPOCH]) + 1)
+        epoch = max(int(model.metadata[_EPOCH]) + 1, time.time_ns() // 1000)
+        identity = Identity(model.metadata[_UUID], epoch)
         self._collection(model).modify(metadata={**model.metadata, _EPOCH: identity.epoch})
         return identity
 

@@ -112,7 +112,7 @@ class ChromaKnowledgeBase:
             return self._binding.identity()
 
     def advance(self) -> Identity:
-        """Count one more run that wrote, durably, and return the identity with the new epoch."""
+        """Let the epoch grow, durably, and return the identity with the new one."""
         with self._calling():
             return self._binding.advance()
 

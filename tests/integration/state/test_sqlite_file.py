@@ -51,7 +51,7 @@ def test_only_its_owner_can_read_the_file_and_its_logs(path: Path) -> None:
     state = State.open(f"sqlite:///{path}")
     state.jobs.put("a", definition(), Origin.FILE, NOW)
     files = sorted(found.name for found in path.parent.iterdir())
-    assert files == ["syncd.db", "syncd.db-shm", "syncd.db-wal"]
+    assert files == ["syncd.db", "syncd.db-shm", "syncd.db-wal", "syncd.db.lock"]
     assert {_mode(path.parent / name) for name in files} == {0o600}
     assert _mode(path.parent) == 0o700
     state.close()
@@ -108,11 +108,16 @@ def _zero_the_tail(content: bytearray) -> None:
     content[8192:] = bytes(len(content) - 8192)
 
 
+def _zero_a_page_in_the_middle(content: bytearray) -> None:
+    page = len(content) // 8192 * 4096
+    content[page : page + 4096] = bytes(4096)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         _flip_page_headers, _flip_magic, _flip_one_page, _cut_in_half, _cut_in_first_page, _cut_to_nothing, _zero,
-        _zero_the_tail,
+        _zero_the_tail, _zero_a_page_in_the_middle,
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_refused_by_name_with_a_remedy_and_left_as_it_is(
@@ -121,19 +126,78 @@ def test_a_damaged_file_is_refused_by_name_with_a_remedy_and_left_as_it_is(
     content = bytearray(filled.read_bytes())
     damage(content)
     filled.write_bytes(content)
-    with pytest.raises(Unavailable, match=r"syncd\.db .*put a backup of the file in its place") as refused:
+    with pytest.raises(Unavailable, match=r"syncd\.db .*put a backup in its place with `syncd restore`"):
         State.open(f"sqlite:///{filled}")
-    print(refused.value)
     assert filled.read_bytes() == content
     assert [found.name for found in filled.parent.iterdir() if found.suffix == ".db"] == ["syncd.db"]
 
 
-def test_a_lost_file_is_not_replaced_while_its_log_is_there(filled: Path) -> None:
-    filled.with_name("syncd.db-wal").write_bytes(b"log")
+@pytest.mark.parametrize("log", ["wal", "journal"])
+def test_a_lost_file_is_not_replaced_while_its_log_is_there(filled: Path, log: str) -> None:
+    filled.with_name(f"syncd.db-{log}").write_bytes(b"log")
     filled.unlink()
-    with pytest.raises(Unavailable, match=r"is missing, but its log syncd\.db-wal is there"):
-        State.open(f"sqlite:///{filled}")
+    for use in (State.open, State.is_new):
+        with pytest.raises(Unavailable, match=rf"is missing, but its log syncd\.db-{log} is there"):
+            use(f"sqlite:///{filled}")
     assert not filled.exists()
+
+
+def test_a_link_to_a_disk_that_is_not_mounted_is_not_followed(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.symlink_to(path.parent / "disk" / "syncd.db")
+    for use in (State.open, State.is_new):
+        with pytest.raises(Unavailable, match=r"is a link to .*disk/syncd\.db, which is not there"):
+            use(f"sqlite:///{path}")
+    (path.parent / "disk").mkdir()
+    with pytest.raises(Unavailable, match="is a link"):
+        State.open(f"sqlite:///{path}")
+    assert list((path.parent / "disk").glob("*.db")) == []
+
+
+@pytest.mark.parametrize("table", ["jobs", "checkpoints", "syncd_version", "every"])
+def test_a_sound_file_whose_tables_are_gone_is_refused(filled: Path, table: str) -> None:
+    with closing(sqlite3.connect(filled)) as connection:
+        names = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE TABLE%'")
+        ]
+        for name in names if table == "every" else [table]:
+            if name != "sqlite_sequence":
+                connection.execute(f"DROP TABLE {name}")
+        connection.commit()
+        left = connection.execute("SELECT sql FROM sqlite_master").fetchall()
+        with pytest.raises(Unavailable, match=r"syncd\.db is damaged: .*`syncd restore`"):
+            State.open(f"sqlite:///{filled}")
+        assert connection.execute("SELECT sql FROM sqlite_master").fetchall() == left
+
+
+@pytest.mark.parametrize("where", ["header", "first", "last"])
+def test_flipped_bytes_in_the_log_cost_its_later_transactions_and_nothing_before(path: Path, where: str) -> None:
+    """The log carries checksums: what follows the flipped byte is as if it had not been committed."""
+    state = State.open(f"sqlite:///{path}")
+    state.jobs.put("early", definition(), Origin.FILE, NOW)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for number in range(5):
+        state.jobs.put(f"late{number}", definition(), Origin.FILE, NOW)
+    for name in ("syncd.db", "syncd.db-wal"):
+        (path.parent / name).with_name(f"x{name}").write_bytes((path.parent / name).read_bytes())
+    state.close()
+    log = path.with_name("xsyncd.db-wal")
+    content = bytearray(log.read_bytes())
+    content[{"header": 20, "first": 100, "last": len(content) - 100}[where]] ^= 0xFF
+    log.write_bytes(content)
+    state = State.open(f"sqlite:///{path.with_name('xsyncd.db')}")
+    kept = {"header": 0, "first": 0, "last": 4}[where]
+    assert [job.name for job in state.jobs.list()] == ["early", *(f"late{number}" for number in range(kept))]
+    state.close()
+
+
+def test_another_journal_mode_is_set_back(filled: Path) -> None:
+    with closing(sqlite3.connect(filled)) as connection:
+        assert connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+    database = Database.open(f"sqlite:///{filled}")
+    assert database.read(lambda connection: connection.exec_driver_sql("PRAGMA journal_mode").scalar()) == "wal"
+    database.close()
 
 
 def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
@@ -162,7 +226,7 @@ def test_a_creation_that_fails_leaves_no_file(path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("syncd.state.sqlite_file.os.link", no_links)
     with pytest.raises(Unavailable, match="Operation not permitted"):
         State.open(f"sqlite:///{path}")
-    assert list(path.parent.iterdir()) == []
+    assert [file.name for file in path.parent.iterdir()] == ["syncd.db.lock"]
 
 
 LIMITED = """
@@ -184,7 +248,7 @@ def test_a_disk_with_too_little_room_for_a_new_state_is_told_and_left_clean(path
     ).stdout
     assert told.startswith(f"the state {path} cannot be "), told
     assert told.endswith("(check that its disk is sound and not full)\n"), told
-    assert list(path.parent.iterdir()) == []
+    assert [file.name for file in path.parent.iterdir()] == ["syncd.db.lock"]
 
 
 def test_a_full_disk_undoes_the_transaction_and_says_so(filled: Path) -> None:
