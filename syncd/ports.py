@@ -123,10 +123,6 @@ class Source(Protocol):
         """
         ...
 
-    def settle(self, current: Pass) -> Watermark:
-        """Return the watermark that holds when every row of this pass is known to have been read before."""
-        ...
-
     def rows_after(self, watermark: Watermark) -> int:
         """Count the rows that were added or changed since the source was last read, by their filter values."""
         ...
