@@ -24,8 +24,8 @@ _STATEMENTS = sa.text("""
     FROM information_schema.processlist
     WHERE command IN ('Query', 'Execute', 'Bulk_execute') AND id <> CONNECTION_ID()
 """)
-# InnoDB answers everybody from an old list for as long as somebody looks within each 0.1 seconds. A list that shows this
-# session's own transaction with the mark in its query is newer than the mark.
+# InnoDB answers everybody from an old list for as long as somebody looks within each 0.1 seconds. A list that shows
+# this session's own transaction with the mark in its query is newer than the mark. One that only reads adds no rows.
 _APPEAR = sa.text("START TRANSACTION WITH CONSISTENT SNAPSHOT")
 _MARK = sa.bindparam("mark", type_=sa.String(), literal_execute=True)
 _TRANSACTIONS = sa.text("""
@@ -69,8 +69,8 @@ class MySqlDialect(Dialect):
             )
         if running is None:
             warnings.append(
-                "information_schema.innodb_trx is read so often that it shows old transactions, so the watermark waits: "
-                "let other programs look less than ten times a second"
+                "information_schema.innodb_trx is read so often that it shows old transactions, so the watermark "
+                "waits: let other programs look less than ten times a second"
             )
         recent = [item for item in running or () if item.started > clock - self.max_hold]
         warnings += hold_warning(max(ignored, len(running or ()) - len(recent)), self.max_hold)

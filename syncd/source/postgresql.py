@@ -79,7 +79,7 @@ class PostgreSqlDialect(Dialect):
             as_utc(clock),
             None if start is None else as_utc(start),
             tuple(warnings),
-            # A prepared transaction tells when it was prepared, not when it began; until then its session held the fence.
+            # A prepared transaction tells when it was prepared, not when it began; until then it held the fence itself.
             held_still=prepared > 0,
         )
 

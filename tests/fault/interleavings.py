@@ -14,13 +14,11 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import psycopg
 import pymysql
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from syncd.model.record import Document, Fingerprint, Identity, MetadataUpdate
 from syncd.model.run import Checkpoint, RunOptions
 from syncd.model.schedule import as_utc
 from syncd.model.watermark import Watermark
@@ -30,6 +28,7 @@ from syncd.source.cursor import Fence
 from syncd.source.database import SqlOptions
 from syncd.source.open_table import OpenTable
 from syncd.source.sql import SqlSource
+from tests.fault.held import Held
 from tests.tables import job
 from tests.waiting import until
 
@@ -57,6 +56,8 @@ class Case:
         max_hold: how long a transaction may hold the fence.
         blind: the source's role sees no other session.
         same: the writers do the same, so that it is enough when the first one begins first.
+        warning: what syncd says about its own sight; empty where it sees everything.
+        quick: few enough orders for every run of the tests.
     """
 
     name: str
@@ -71,6 +72,8 @@ class Case:
     max_hold: timedelta = timedelta(minutes=15)
     blind: bool = False
     same: bool = False
+    warning: str = ""
+    quick: bool = True
 
 
 @dataclass(slots=True)
@@ -80,13 +83,13 @@ class Outcome:
     Args:
         schedules: how many orders there were.
         lost: those that lost a row: `A1` is the first step of the first writer, `.` a statement of a poll, `|` its end.
-        warnings: every set of warnings that a fence came with.
+        warnings: every warning that a fence came with.
         idle: how many polls found nothing to read.
     """
 
     schedules: int = 0
     lost: list[str] = field(default_factory=list)
-    warnings: set[tuple[str, ...]] = field(default_factory=set)
+    warnings: set[str] = field(default_factory=set)
     idle: int = 0
     seconds: float = 0.0
 
@@ -95,11 +98,12 @@ class Crossed(Exception):
     """The wall clock's second changed in a schedule, so that what the server shows in whole seconds is another."""
 
 
-def explore(run: Callable[[Choose], bool]) -> int:
+def explore(run: Callable[[Choose], bool], enough: Callable[[], bool] = lambda: False) -> int:
     """Call `run` once for every sequence of choices that it can be given, and return how many there were.
 
     Args:
         run: asks for each choice with the number of options; answers False when it has to be made again.
+        enough: tells that no more is needed.
     """
     trail: list[tuple[int, int]] = []
     count = 0
@@ -126,7 +130,7 @@ def explore(run: Callable[[Choose], bool]) -> int:
         count += 1
         while trail and trail[-1][0] + 1 == trail[-1][1]:
             trail.pop()
-        if not trail:
+        if not trail or enough():
             return count
         picked, options = trail.pop()
         trail.append((picked + 1, options))
@@ -198,44 +202,6 @@ class Writer:
 
     def _wait_until(self, question: str) -> None:
         until(lambda: self.execute(question)[0][0])
-
-
-class Held:
-    """A knowledge base in memory, with a chunker and an embedder that cost nothing."""
-
-    max_tokens = 1_000
-
-    def __init__(self) -> None:
-        self.documents: dict[str, Document] = {}
-
-    def identity(self) -> Identity:
-        return Identity("held", 0)
-
-    advance = identity
-
-    def fingerprints(self, document_ids: Sequence[str]) -> dict[str, Fingerprint]:
-        return {id_: self.documents[id_].fingerprint for id_ in document_ids if id_ in self.documents}
-
-    def upsert(self, documents: Sequence[Document]) -> None:
-        self.documents |= {document.id: document for document in documents}
-
-    def update_metadata(self, updates: Sequence[MetadataUpdate]) -> None:
-        for update in updates:
-            held = self.documents[update.id]
-            self.documents[update.id] = replace(held, metadata=update.metadata, fingerprint=update.fingerprint)
-
-    def split(self, texts: Sequence[str]) -> list[list[str]]:
-        return [[text] for text in texts]
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return [1 for _ in texts]
-
-    def embed(self, texts: Sequence[str]) -> Any:
-        return np.ones((len(texts), 1), dtype=np.float32)
-
-    def rows(self) -> set[tuple[str, str]]:
-        """The id and the body of every row that is held."""
-        return {(id_.partition(":")[2], item.chunks[0].text[len("body: ") :]) for id_, item in self.documents.items()}
 
 
 class Bench:
@@ -318,7 +284,7 @@ class Bench:
 
     def _watched(self, connection: sa.Connection) -> Fence:
         fence = self._fence(connection)
-        self.outcome.warnings.add(fence.warnings)
+        self.outcome.warnings.update(fence.warnings)
         return fence
 
     def _before(self, _c: object, _cursor: object, statement: str, *_: object) -> None:
@@ -378,7 +344,9 @@ class Bench:
             for statement in _make_role(self._role, self._case.kind):
                 self._admin.execute(statement)
             url = url.set(username=self._role, password="p")
-        source = SqlSource(SqlOptions(url=SecretStr(url.render_as_string(hide_password=False))), job(**self._case.fields))
+        source = SqlSource(
+            SqlOptions(url=SecretStr(url.render_as_string(hide_password=False))), job(**self._case.fields)
+        )
         source._dialect.max_hold = self._case.max_hold
         with source._connect() as connection:
             found = source._look_up(connection, None)
@@ -398,19 +366,20 @@ class Bench:
 
 
 def outcome_of(
-    case: Case, url: str, *, whole: bool = False, fence: FenceOf | None = None
+    case: Case, url: str, *, whole: bool = False, fence: FenceOf | None = None, first: bool = False
 ) -> Outcome:
-    """Run a case in every order; see `Bench`."""
+    """Run a case in every order, or until the `first` that loses a row; see `Bench`."""
     module: Any = postgresql if case.kind == "postgres" else mysql
     bench = Bench(case, url, whole=whole, fence=fence)
+    outcome = bench.outcome
     begun = time.monotonic()
     try:
         with patch.object(module, "MARGIN", module.MARGIN if case.margin is None else case.margin):
-            bench.outcome.schedules = explore(bench.run)
+            outcome.schedules = explore(bench.run, lambda: first and bool(outcome.lost))
     finally:
         bench.close()
-    bench.outcome.seconds = time.monotonic() - begun
-    return bench.outcome
+    outcome.seconds = time.monotonic() - begun
+    return outcome
 
 
 def blind_fence(connection: sa.Connection) -> Fence:
@@ -423,7 +392,9 @@ def blind_fence(connection: sa.Connection) -> Fence:
 def _seen_by(statement: str) -> str:
     if "clock_timestamp" in statement or "UTC_TIMESTAMP" in statement:
         return "clock"
-    return "sessions" if any(name in statement for name in ("pg_stat", "pg_prep", "processlist", "innodb_trx")) else "rows"
+    return (
+        "sessions" if any(name in statement for name in ("pg_stat", "pg_prep", "processlist", "innodb_trx")) else "rows"
+    )
 
 
 def _make_role(name: str, kind: str) -> list[str]:
