@@ -10,7 +10,8 @@ import logging
 import sys
 
 from tests import services
-from tests.fault.interleavings import Case, Outcome, outcome_of
+from tests.fault.cases import Case, Outcome
+from tests.fault.interleavings import outcome_of
 from tests.fault.writers import HARMLESS, LONG, SEEN, UNSEEN, with_lookback
 
 _SERVERS = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fault.interleavings import Case, blind_fence, outcome_of
+from tests.fault.cases import Case
+from tests.fault.interleavings import blind_fence, outcome_of
 from tests.fault.writers import HARMLESS, SEEN, UNSEEN, with_lookback
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.fault.interleavings import Case
+from tests.fault.cases import Case
 
 NO_TIME, MINUTE = timedelta(), timedelta(minutes=1)
 

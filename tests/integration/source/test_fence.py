@@ -224,7 +224,7 @@ def test_a_prepared_transaction_holds_the_watermark_after_mariadb_was_started_an
             records, _, watermark = read(opened)
             assert [record.text for record in records] == ["body: old", "body: early"]
             assert watermark.value is None, "the transaction shows the server's start for its own"
-            with pymysql.connect(user="root", unix_socket=str(server.query["unix_socket"])) as other:
+            with pymysql.connect(user="root", unix_socket=str(server.query["unix_socket"]), autocommit=True) as other:
                 other.cursor().execute("XA COMMIT 'p'")
             records, _, _ = read(opened, watermark)
     assert [record.text for record in records] == ["body: old", "body: late", "body: early"]
