@@ -136,3 +136,15 @@ class Writer:
 
     def _wait_until(self, question: str) -> None:
         until(lambda: self.execute(question)[0][0])
+
+
+NO_TIME = timedelta()
+
+PLAIN = (
+    ("BEGIN; INSERT INTO t VALUES (1, STAMP, 'a')", "COMMIT"),
+    ("BEGIN; INSERT INTO t VALUES (2, STAMP, 'b')", "COMMIT"),
+)
+
+
+def stamped(writers: tuple[tuple[str, ...], ...], stamp: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(step.replace("STAMP", stamp) for step in steps) for steps in writers)
