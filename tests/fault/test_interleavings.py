@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tests.fault.cases import Case
-from tests.fault.interleavings import blind_fence, outcome_of
+from tests.fault.interleavings import Choose, blind_fence, explore, outcome_of
 from tests.fault.writers import HARMLESS, SEEN, UNSEEN, with_lookback
 
 
@@ -18,6 +20,18 @@ def each(*cases: Case) -> pytest.MarkDecorator:
 def url(case: Case, request: pytest.FixtureRequest) -> str:
     """The URL of an empty database on the case's server."""
     return str(request.getfixturevalue(f"{case.kind}_url"))
+
+
+def test_every_sequence_of_choices_is_made_once() -> None:
+    made: list[tuple[int, ...]] = []
+
+    def run(choose: Choose) -> bool:
+        first = choose(2)
+        made.append((first, choose(3)) if first else (first,))
+        return True
+
+    assert explore(run) == 4
+    assert made == [(0,), *itertools.product([1], range(3))]
 
 
 @each(*SEEN, *HARMLESS)
