@@ -134,10 +134,6 @@ class Source(Protocol):
         """
         ...
 
-    def settle(self, current: Pass) -> Watermark:
-        """Return the watermark that holds when every row of this pass is known to have been read before."""
-        ...
-
     def scan(self, watermark: Watermark | None) -> Iterator[tuple[Standing, ...]]:
         """Read the whole table in the order of its key, in portions, rows without a filter value too.
 

@@ -53,16 +53,21 @@ def postgres_database(server: sa.URL) -> Iterator[sa.URL]:
 
 
 @contextmanager
-def mariadb_server() -> Iterator[sa.URL]:
-    """Run a MariaDB server on a socket of its own; yields root's URL without a database."""
-    folder = Path(tempfile.mkdtemp(prefix="syncd-my-"))
+def mariadb_server(kept: Path | None = None) -> Iterator[sa.URL]:
+    """Run a MariaDB server on a socket of its own; yields root's URL without a database.
+
+    Args:
+        kept: a folder whose data stay for the next server; by default they go.
+    """
+    folder = kept or Path(tempfile.mkdtemp(prefix="syncd-my-"))
     data, socket = folder / "data", folder / "s"
     common = ["--no-defaults", f"--datadir={data}", "--user=root" if os.getuid() == 0 else f"--user={os.getuid()}"]
-    subprocess.run(
-        ["mariadb-install-db", *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
-        check=True,
-        capture_output=True,
-    )
+    if not data.exists():
+        subprocess.run(
+            ["mariadb-install-db", *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
+            check=True,
+            capture_output=True,
+        )
     process = subprocess.Popen(
         ["mariadbd", *common, f"--socket={socket}", "--skip-networking", f"--pid-file={folder / 'pid'}"],
         stdout=subprocess.DEVNULL,
@@ -79,7 +84,8 @@ def mariadb_server() -> Iterator[sa.URL]:
     finally:
         process.terminate()
         process.communicate()
-        shutil.rmtree(folder, ignore_errors=True)
+        if kept is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -13,17 +13,19 @@ MOST_PENDING = 16
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """The moment up to which the source holds no uncommitted row, taken before the snapshot that a read uses.
+    """What may still be uncommitted; it holds for every snapshot that is taken later.
 
     Args:
-        instant: the start of the oldest transaction still running, or the clock when there is none.
-        clock: the database's clock.
+        instant: no row with a stamp before it can be uncommitted.
+        clock: the database's clock, read before anything else was asked.
+        oldest: nothing that runs began before it; None when nothing runs.
         warnings: what keeps the fence from seeing everything.
-        held_still: something runs whose start cannot be known, so no watermark may move.
+        held_still: something may run whose start cannot be known, so no watermark may move.
     """
 
     instant: datetime
     clock: datetime
+    oldest: datetime | None = None
     warnings: tuple[str, ...] = ()
     held_still: bool = False
 
@@ -31,7 +33,7 @@ class Fence:
         """Return the observed values that nothing running can undercut any more, oldest first."""
         if self.held_still:
             return []
-        return [seen.value for seen in watermark.pending if seen.clock <= self.instant]
+        return [seen.value for seen in watermark.pending if self.oldest is None or seen.clock <= self.oldest]
 
 
 def observe(watermark: Watermark, value: FilterValue, clock: datetime) -> Watermark:
@@ -50,7 +52,7 @@ def advance(watermark: Watermark, last: FilterValue, fence: Fence, filter_type: 
 
     Args:
         last: the filter value of the newest row that is covered.
-        fence: taken before the snapshot in which the row was read.
+        fence: taken before the snapshot in which the row, and any other row of its pass, was read.
 
     Returns:
         The watermark for columns that Python can compare; a column of texts keeps its watermark here.

@@ -48,7 +48,7 @@ class Dialect:
         """Tell up to which moment the database holds no uncommitted row, and the time by its own clock."""
         now = connection.execute(sa.select(sa.func.current_timestamp())).scalar_one()
         clock = as_utc(now if isinstance(now, datetime) else datetime.fromisoformat(str(now)))
-        return Fence(clock, clock, (f"syncd cannot see the transactions of {connection.dialect.name}",))
+        return Fence(clock, clock, warnings=(f"syncd cannot see the transactions of {connection.dialect.name}",))
 
     def raw_types(self) -> bool:
         """Tell whether values are compared as they are stored rather than by the column's declared type."""

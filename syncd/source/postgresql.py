@@ -14,7 +14,7 @@ from syncd.model.schedule import as_utc
 from syncd.source.cursor import Fence
 from syncd.source.dialect import Dialect, hold_warning
 
-# A transaction's start reaches pg_stat_activity a moment after it was taken.
+# A transaction's now() reaches pg_stat_activity a moment after it was taken, and a column of whole seconds rounds it.
 MARGIN = timedelta(seconds=1)
 
 # The clock comes first: a transaction that begins between the two looks started after it.
@@ -22,7 +22,8 @@ _CLOCK = sa.text("SELECT clock_timestamp(), pg_is_in_recovery()")
 _ACTIVITY = sa.text("""
     SELECT min(xact_start) FILTER (WHERE xact_start > :oldest),
            count(*) FILTER (WHERE xact_start <= :oldest),
-           count(*) FILTER (WHERE query = '<insufficient privilege>')
+           count(*) FILTER (WHERE query = '<insufficient privilege>'),
+           count(*) FILTER (WHERE state = 'disabled')
     FROM pg_stat_activity
     WHERE pid <> pg_backend_pid() AND datname = current_database()
       AND backend_type IS DISTINCT FROM 'autovacuum worker'
@@ -58,7 +59,7 @@ class PostgreSqlDialect(Dialect):
     def fence(self, connection: sa.Connection) -> Fence:
         clock, replica = connection.execute(_CLOCK).one()
         oldest = {"oldest": clock - self.max_hold}
-        start, ignored, hidden = connection.execute(_ACTIVITY, oldest).one()
+        start, ignored, hidden, untracked = connection.execute(_ACTIVITY, oldest).one()
         prepared, forgotten = connection.execute(_PREPARED, oldest).one()
         warnings = list(hold_warning(ignored + forgotten, self.max_hold))
         if hidden:
@@ -66,11 +67,21 @@ class PostgreSqlDialect(Dialect):
                 "this role cannot see other sessions, so late commits are found only inside the lookback: "
                 "GRANT pg_read_all_stats to it"
             )
+        if untracked:
+            warnings.append(
+                f"{untracked} session(s) have track_activities off, so what they commit late is found only inside the "
+                "lookback: switch it on"
+            )
         if replica:
             warnings.append("this is a replica: transactions of the primary are found only inside the lookback")
-        instant = as_utc(clock if start is None else min(clock, start)) - MARGIN
-        # A prepared transaction tells when it was prepared, not when it began; until then it held the fence itself.
-        return Fence(instant, as_utc(clock), tuple(warnings), held_still=prepared > 0)
+        return Fence(
+            as_utc(clock if start is None else min(clock, start)) - MARGIN,
+            as_utc(clock),
+            None if start is None else as_utc(start),
+            tuple(warnings),
+            # A prepared transaction tells when it was prepared, not when it began; until then it held the fence itself.
+            held_still=prepared > 0,
+        )
 
     def estimated_rows(self, connection: sa.Connection, table: sa.Table) -> int | None:
         name = connection.dialect.identifier_preparer.format_table(table)

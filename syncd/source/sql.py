@@ -37,6 +37,7 @@ class SqlSource:
         self._dialect = self._database.dialect
         self._connect = self._database.connect
         self._open: OpenTable | None = None
+        self._fence: Fence | None = None
 
     def check(self) -> None:
         with self._connect() as connection:
@@ -55,8 +56,10 @@ class SqlSource:
             lower = None if options.full or start.value is None else opened.type.back(start.value)
             rows, top = opened.glance(connection, lower)
         with self._connect() as connection:
-            # After the look at the newest row, and in another snapshot: whatever could still come below was running.
+            # After the look at the newest row, so that what could still come below it runs now, and before any row is
+            # read. One fence for the whole pass: a later one knows nothing of rows that came where was read already.
             fence = self._dialect.fence(connection)
+        self._fence = fence
         newest = None if top is None else readable(opened.type, top[0])
         if newest is not None and opened.type.fenced(fence.instant) is None:
             start = observe(start, newest, fence.clock)
@@ -73,15 +76,13 @@ class SqlSource:
         )
 
     def windows(self, current: Pass) -> Iterator[Window]:
-        opened = self._open
-        if opened is None or current.upper is None:
+        opened, fence = self._open, self._fence
+        if opened is None or fence is None or current.upper is None:
             return
         watermark, position, left = current.start, None, current.options.limit
         rejects = self._unidentified(opened, current)
         while left is None or left > 0:
             size = self._job.window_rows if left is None else min(left, self._job.window_rows)
-            with self._connect() as connection:
-                fence = self._dialect.fence(connection)
             with self._connect() as connection:
                 batch = opened.fetch(connection, current, position, size)
             opened.check_order(batch.rows)
@@ -97,15 +98,6 @@ class SqlSource:
             if batch.ended:
                 return
             left = None if left is None else left - len(batch.rows)
-
-    def settle(self, current: Pass) -> Watermark:
-        opened = self._open
-        last = None if opened is None else readable(opened.type, current.upper)
-        if opened is None or last is None:
-            return current.start
-        with self._connect() as connection:
-            fence = self._dialect.fence(connection)
-        return self._settle_text(opened, advance(current.start, last, fence, opened.type), fence)
 
     def scan(self, watermark: Watermark | None) -> Iterator[tuple[Standing, ...]]:
         with self._connect() as connection:
@@ -204,8 +196,8 @@ class SqlSource:
             return watermark
         if not isinstance(settled[-1], str) or not opened.is_at_or_above(self._connect, settled[-1], watermark.value):
             return watermark
-        later = [seen for seen in watermark.pending if seen.clock > fence.instant]
-        return replace(watermark, value=settled[-1], pending=tuple(later))
+        later = tuple(seen for seen in watermark.pending if seen.value not in settled)
+        return replace(watermark, value=settled[-1], pending=later)
 
     def _unidentified(self, opened: OpenTable, current: Pass) -> tuple[Reject, ...]:
         if not opened.nullable_key:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import pymysql
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
 from syncd.model.run import RunOptions
-from syncd.source.database import SqlOptions
+from syncd.source.database import Database, SqlOptions
 from syncd.source.sql import SqlSource
+from tests import services
 from tests.tables import execute, job, keys, read, session, source
+from tests.waiting import until
 
 TABLES = {
     "postgres": "CREATE TABLE t (id SERIAL PRIMARY KEY, f timestamptz DEFAULT now(), body TEXT)",
     "mariadb": "CREATE TABLE t (id INTEGER AUTO_INCREMENT PRIMARY KEY, f TIMESTAMP(6) DEFAULT NOW(6), body TEXT)",
 }
+
+WAITING = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User lock'"
 
 
 @pytest.fixture(params=["postgres", "mariadb"])
@@ -99,21 +107,15 @@ def settled(server: tuple[str, str]) -> Iterator[tuple[str, SqlSource]]:
         yield url, opened
 
 
-def test_an_integer_watermark_moves_once_everything_that_ran_has_ended(settled: tuple[str, SqlSource]) -> None:
+def test_an_integer_watermark_moves_at_once_where_nothing_else_runs(settled: tuple[str, SqlSource]) -> None:
     _, opened = settled
     _, _, watermark = read(opened)
-    for _ in range(60):
-        current = opened.begin(watermark, RunOptions())
-        watermark = opened.settle(current)
-        if watermark.value is not None:
-            break
-        execute(settled[0], "DO SLEEP(0.1)" if "mysql" in settled[0] else "SELECT pg_sleep(0.1)")
     assert watermark.value == 2
     records, _, _ = read(opened, watermark)
     assert keys(records) == [2]
 
 
-def test_a_text_watermark_moves_at_the_end_of_a_settled_pass(postgres_url: str) -> None:
+def test_a_text_watermark_moves_at_the_end_of_a_pass(postgres_url: str) -> None:
     execute(
         postgres_url,
         "CREATE TABLE t (id INTEGER PRIMARY KEY, f TEXT, body TEXT)",
@@ -121,8 +123,6 @@ def test_a_text_watermark_moves_at_the_end_of_a_settled_pass(postgres_url: str) 
     )
     with source(postgres_url) as opened:
         _, _, watermark = read(opened)
-        execute(postgres_url, "SELECT pg_sleep(1.2)")
-        watermark = opened.settle(opened.begin(watermark, RunOptions()))
         with session(postgres_url) as other:
             assert watermark.value == other.exec_driver_sql("SELECT max(f) FROM t").scalar_one()
         records, _, _ = read(opened, watermark)
@@ -170,6 +170,107 @@ def test_a_mariadb_role_without_process_is_told_so(mariadb_url: str) -> None:
             assert any("GRANT PROCESS" in warning for warning in opened.begin(None, RunOptions()).warnings)
     finally:
         execute(mariadb_url, f"DROP USER {name}@localhost")
+
+
+def test_a_session_that_is_not_tracked_is_told_of(postgres_url: str) -> None:
+    execute(postgres_url, TABLES["postgres"])
+    with session(postgres_url) as other, source(postgres_url) as opened:
+        other.exec_driver_sql("SET track_activities = off")
+        other.commit()
+        assert any("track_activities" in warning for warning in opened.begin(None, RunOptions()).warnings)
+
+
+@pytest.fixture
+def watched(mariadb_url: str) -> Iterator[str]:
+    """A database on a server where another program looks at the transactions all the time."""
+    ended = threading.Event()
+    engine = sa.create_engine(mariadb_url, poolclass=sa.NullPool)
+
+    def watch() -> None:
+        with engine.connect() as connection:
+            while not ended.wait(0.02):
+                connection.exec_driver_sql("SELECT COUNT(*) FROM information_schema.innodb_trx")
+
+    thread = threading.Thread(target=watch)
+    execute(mariadb_url, TABLES["mariadb"], "INSERT INTO t (f, body) VALUES ('2020-01-01', 'old')")
+    thread.start()
+    yield mariadb_url
+    ended.set()
+    thread.join()
+
+
+def test_the_watermark_waits_while_mariadb_shows_only_an_old_list_of_transactions(watched: str) -> None:
+    with session(watched) as held, source(watched) as opened:
+        held.exec_driver_sql("INSERT INTO t (body) VALUES ('late')")
+        current = opened.begin(None, RunOptions())
+        [window] = opened.windows(current)
+    assert any("shows old transactions" in warning for warning in current.warnings)
+    assert window.watermark.value is None
+
+
+def test_a_prepared_transaction_holds_the_watermark_after_mariadb_was_started_anew(tmp_path: Path) -> None:
+    name = "kept"
+    with services.mariadb_server(tmp_path) as server:
+        url = server.set(database=name).render_as_string(hide_password=False)
+        execute(server.render_as_string(hide_password=False), f"CREATE DATABASE {name}")
+        execute(url, TABLES["mariadb"], "INSERT INTO t (f, body) VALUES ('2020-01-01', 'old')")
+        # A pool would roll back, which a prepared transaction forbids.
+        with pymysql.connect(user="root", unix_socket=str(server.query["unix_socket"]), database=name) as held:
+            for statement in ("XA START 'p'", "INSERT INTO t (body) VALUES ('late')", "XA END 'p'", "XA PREPARE 'p'"):
+                held.cursor().execute(statement)
+    with services.mariadb_server(tmp_path):
+        execute(url, "INSERT INTO t (body) VALUES ('early')")
+        with source(url, lookback="1 SECOND") as opened:
+            records, _, watermark = read(opened)
+            assert [record.text for record in records] == ["body: old", "body: early"]
+            assert watermark.value is None, "the transaction shows the server's start for its own"
+            with pymysql.connect(user="root", unix_socket=str(server.query["unix_socket"]), autocommit=True) as other:
+                other.cursor().execute("XA COMMIT 'p'")
+            records, _, _ = read(opened, watermark)
+    assert [record.text for record in records] == ["body: old", "body: late", "body: early"]
+
+
+def test_a_statement_that_runs_for_too_long_does_not_hide_the_others(mariadb_url: str) -> None:
+    execute(mariadb_url, TABLES["mariadb"])
+    database = Database("db", SqlOptions(url=SecretStr(mariadb_url), max_hold="2 SECONDS"))
+    with session(mariadb_url) as gate, ThreadPoolExecutor(2) as pool:
+        gate.exec_driver_sql("DO GET_LOCK('gate', 0)")
+        pool.submit(execute, mariadb_url, "DO GET_LOCK('gate', 60)")
+        gate.exec_driver_sql("DO SLEEP(3.1)")
+        pool.submit(execute, mariadb_url, "DO GET_LOCK('gate', 60)")
+        until(lambda: gate.exec_driver_sql(WAITING).scalar_one() == 2)
+        with database.connect() as connection:
+            fence = database.dialect.fence(connection)
+        gate.exec_driver_sql("DO RELEASE_LOCK('gate')")
+    database.close()
+    assert fence.oldest is not None
+    assert any("open for more than" in warning for warning in fence.warnings)
+
+
+def test_a_statement_that_ends_between_the_two_looks_leaves_its_transaction_to_the_second(mariadb_url: str) -> None:
+    execute(mariadb_url, TABLES["mariadb"], "INSERT INTO t (id, body) VALUES (10, 'old')")
+    answers: list[str] = []
+    with session(mariadb_url) as gate, session(mariadb_url) as late, ThreadPoolExecutor(1) as pool:
+        gate.exec_driver_sql("DO GET_LOCK('gate', 0)")
+        insert = pool.submit(
+            late.exec_driver_sql, "INSERT INTO t (id, body) SELECT 5, IF(GET_LOCK('gate', 60), 'late', '')"
+        )
+        until(lambda: gate.exec_driver_sql(WAITING).scalar_one() == 1)
+        database = Database("db", SqlOptions(url=SecretStr(mariadb_url)))
+        with database.connect() as connection:
+
+            @sa.event.listens_for(connection, "before_cursor_execute")
+            def before(_c: object, _cursor: object, statement: str, *_: object) -> None:
+                answers.append(statement)
+                looks = [text for text in answers if "processlist" in text or "innodb_trx" in text]
+                if len(looks) == 2 and not insert.done():
+                    gate.exec_driver_sql("DO RELEASE_LOCK('gate')")
+                    insert.result()
+
+            fence = database.dialect.fence(connection)
+        database.close()
+    assert insert.done()
+    assert fence.oldest is not None
 
 
 def test_a_row_from_the_future_is_read_and_does_not_poison_the_watermark(any_url: str) -> None:
