@@ -14,7 +14,17 @@ from datetime import datetime, timedelta
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from syncd.errors import Cancelled, LeaseLost, PermanentError, SyncdError, TimedOut, TransientError, WindowClosed
+from syncd.errors import (
+    Cancelled,
+    LeaseLost,
+    PermanentError,
+    SyncdError,
+    TimedOut,
+    TransientError,
+    WindowClosed,
+    WroteLate,
+)
+from syncd.fenced import Fenced, Proof
 from syncd.model.job import Job
 from syncd.model.record import Reject
 from syncd.model.run import Checkpoint, Counts, Lease, Run, RunStatus, Trigger
@@ -92,13 +102,17 @@ class Runner:
 
         Raises:
             LeaseLost: another process took the job over; that process records what happens.
+            WroteLate: the same, and this run may have written after that.
         """
         tally = Tally()
+        proof = Proof(lambda: self._state.leases.renew(lease, self._clock(), self.lease_ttl))
         job = self._state.jobs.by_id(run.job_id)
         log.info("run started (%s)", run.trigger)
         with self._heartbeat(lease, stop):
-            error = self._attempts(job, run, lease, stop, tally, progress)
+            error = self._attempts(job, run, lease, proof, stop, tally, progress)
         if isinstance(error, LeaseLost):
+            if proof.open:
+                raise WroteLate(error.message, error.hint) from error
             raise error
         if isinstance(error, PermanentError):
             self._state.jobs.block(job.id, str(error), self._clock())
@@ -147,7 +161,14 @@ class Runner:
         return ended
 
     def _attempts(
-        self, job: Job, run: Run, lease: Lease, stop: Stop, tally: Tally, progress: Callable[[Tally], None]
+        self,
+        job: Job,
+        run: Run,
+        lease: Lease,
+        proof: Proof,
+        stop: Stop,
+        tally: Tally,
+        progress: Callable[[Tally], None],
     ) -> SyncdError | None:
         def wait(seconds: float) -> None:
             self._pause(stop.event, seconds)
@@ -175,7 +196,7 @@ class Runner:
                 with attempt:
                     report = self._reporter(run, lease, attempt.retry_state.attempt_number, progress)
                     report(tally)
-                    self._attempt(job, run, lease, stop, tally, report)
+                    self._attempt(job, run, lease, proof, stop, tally, report)
         except SyncdError as error:
             return error
         except Exception as error:
@@ -184,7 +205,14 @@ class Runner:
         return None
 
     def _attempt(
-        self, job: Job, run: Run, lease: Lease, stop: Stop, tally: Tally, report: Callable[[Tally], None]
+        self,
+        job: Job,
+        run: Run,
+        lease: Lease,
+        proof: Proof,
+        stop: Stop,
+        tally: Tally,
+        report: Callable[[Tally], None],
     ) -> None:
         deadline = time.monotonic() + job.definition.time_limit.total_seconds()
         end = None if run.trigger in _BY_HAND else job.definition.schedule.stop_of(run.scheduled_at)
@@ -212,22 +240,24 @@ class Runner:
                 resolved=resolved,
                 now=self._clock(),
             )
+            proof.proven()
 
         boundary()
         source = self._parts.source(job.definition.bound(options.variables))
         try:
             with self._parts.target(job.definition.kb_name) as target:
+                kb = target.knowledge_base
                 pipeline = Pipeline(
                     source,
                     target.chunker,
                     target.embedder,
-                    Rehearsal(target.knowledge_base) if options.dry_run else target.knowledge_base,
+                    Rehearsal(kb) if options.dry_run else Fenced(kb, proof),
                     commit=commit,
                     meaning=job.definition.meaning(),
                     dead_keys=self._state.dead_letters.keys(job.id),
                     hooks=Hooks(boundary, report, self._reached),
                 )
-                known = self._checkpoint(job, target.knowledge_base)
+                known = self._checkpoint(job, kb)
                 pipeline.run(known, run.options, tally)
         finally:
             source.close()

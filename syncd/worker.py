@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from syncd.admission import Admission
-from syncd.errors import Cancelled, LeaseLost, SyncdError, WindowClosed
+from syncd.errors import Cancelled, LeaseLost, SyncdError, WindowClosed, WroteLate
 from syncd.model.run import Lease, Run, RunStatus
 from syncd.runner import Runner, Stop
 from syncd.state import Bounds, State, is_alive
-from syncd.triggers import Triggers
+from syncd.triggers import LATE_WRITE, Triggers
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +161,9 @@ class Worker:
             try:
                 self._ended(self._runner.execute(run, going.lease, going.stop), going)
                 self._state.runs.prune(run.job_id, self._keep_runs)
+            except WroteLate as error:
+                log.warning("%s: %s; the whole table is compared", error, LATE_WRITE)
+                self._triggers.compare_again(run)
             except LeaseLost as error:
                 log.warning("%s", error)
             finally:

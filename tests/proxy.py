@@ -29,6 +29,7 @@ class _Faults:
     action: Callable[[], object] = lambda: None
     swallowed: bytes | None = None
     answered: tuple[bytes, bytes] | None = None
+    cut: tuple[bytes, int] | None = None
     left: int = 0
 
 
@@ -79,11 +80,15 @@ class Proxy:
         """Answer the next HTTP requests with these words in the server's place."""
         self._faults.answered, self._faults.left = (marker, answer), times
 
+    def cut(self, marker: bytes, count: int) -> None:
+        """Pass only so many bytes of the next request with these words on, and reset both ends."""
+        self._faults.cut, self._faults.left = (marker, count), 1
+
     def _struck(self) -> None:
         self.struck += 1
         self._faults.left -= 1
         if self._faults.left <= 0:
-            self._faults.swallowed = self._faults.answered = None
+            self._faults.swallowed = self._faults.answered = self._faults.cut = None
 
     def _reset_all(self) -> None:
         for client in self._clients:
@@ -137,6 +142,13 @@ class _Link:
             if faults.swallowed is not None and faults.swallowed in data:
                 self.swallowing = True
                 self.proxy._struck()
+            if faults.cut is not None and faults.cut[0] in data:
+                self.forth.write(data[: faults.cut[1]])
+                await self.forth.drain()
+                self.proxy._struck()
+                _abort(self.forth)
+                _abort(self.back)
+                return
             self.forth.write(data)
             await self.forth.drain()
 
