@@ -9,15 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-import numpy as np
-
 from syncd.compare import Change, Comparison, compare
-from syncd.errors import PermanentError, RecordError, TransientError
+from syncd.errors import RecordError, TransientError
 from syncd.model.identity import key_of
 from syncd.model.record import Chunk, Document, Fingerprint, Identity, MetadataUpdate, Reject, Window
 from syncd.model.run import Checkpoint, Counts, RunOptions
 from syncd.model.watermark import Watermark
-from syncd.ports import Chunker, Embedder, KnowledgeBase, Pass, Source, Vectors
+from syncd.ports import Chunker, Embedder, KnowledgeBase, Pass, Source
 
 log = logging.getLogger(__name__)
 
@@ -246,7 +244,6 @@ class Pipeline:
             cut = sum(max(0, count - limit) for count in self._embedder.count_tokens(texts))
         with tally.timed("embed"):
             vectors = self._embedder.embed(texts)
-        _check_vectors(vectors, len(texts))
         tally.add(truncated_tokens=cut)
         rows = iter(vectors.tolist())
         return [
@@ -324,10 +321,3 @@ def _text_batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
         characters += length
     if batch:
         yield batch
-
-
-def _check_vectors(vectors: Vectors, texts: int) -> None:
-    if vectors.ndim != 2 or len(vectors) != texts:
-        raise PermanentError(f"the embedder answered {len(vectors)} vectors for {texts} texts")
-    if not np.isfinite(vectors).all():
-        raise RecordError("the embedder answered a vector that is not finite")
