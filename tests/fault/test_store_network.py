@@ -59,6 +59,7 @@ def filling(folder: Path, source: str, port: int) -> Iterator[Served]:
     """Have 250 rows of several chunks each, in three windows of one batch, for a server at that port."""
     World.make(folder, source)
     world = World(folder, source, served=port)
+    world.rewrite(("interval: 1 DAY", "interval: 1 DAY\n    lookback: 0"))
     world.fill(1, ROWS, length=30)
     with proxy(port) as network:
         world.rewrite((f"path: {folder}/kb", f"url: http://127.0.0.1:{network.port}\n    timeout: 5"))
