@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from syncd.admission import Admission
 from syncd.model.run import Run, RunStatus, Trigger
+from syncd.state import owner_id
 from tests.daemon import Serving, serving
-from tests.engine import Gate
+from tests.engine import TTL, Engine, Gate
 from tests.waiting import until
 from tests.world import World
 
@@ -72,3 +74,15 @@ def test_a_run_that_goes_on_keeps_its_job_when_the_clock_is_moved_forward(
         until(lambda: completed(daemon))
         assert daemon.state.runs.list(status=RunStatus.CRASHED) == []
     world.assert_in_step()
+
+
+def test_a_run_that_was_asked_for_by_a_clock_years_ahead_does_not_keep_its_job_from_its_ticks(world: World) -> None:
+    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    with Engine.of(world, now + TEN_YEARS) as engine:
+        asked = engine.ask()
+        engine.clock.now = now
+        Admission(engine.state, engine.clock).review()
+        tick = engine.triggers.tick(engine.job.id)
+        assert tick is not None
+        assert (tick.number, tick.status, tick.scheduled_at <= now) == (asked.number, RunStatus.QUEUED, True)
+        assert engine.state.leases.claim(owner_id(), now, TTL, tick.number) is not None
