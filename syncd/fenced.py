@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from syncd.errors import LeaseLost, WroteLate
 from syncd.model.record import Document, Fingerprint, Identity, Match, Metadata, MetadataUpdate
+from syncd.model.run import Lease
 from syncd.ports import KnowledgeBase
 
 
@@ -17,10 +19,12 @@ class Proof:
     may replace what its successor has written; it has to tell when it finds out.
 
     Args:
-        renew: holds the lease for another while; raises LeaseLost.
+        lease: the run's.
+        renew: holds it for another while; raises LeaseLost.
         open: a write was begun, and the lease has not been proven since.
     """
 
+    lease: Lease
     renew: Callable[[], object]
     open: bool = False
 
@@ -32,6 +36,10 @@ class Proof:
     def proven(self) -> None:
         """Note that the lease was proven after the last write had ended."""
         self.open = False
+
+    def lost(self, error: LeaseLost) -> LeaseLost:
+        """Return the error that the run ends with when its lease turns out to be lost."""
+        return WroteLate(error.message, error.hint) if self.open else error
 
 
 class Fenced:

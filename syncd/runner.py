@@ -14,16 +14,7 @@ from datetime import datetime, timedelta
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from syncd.errors import (
-    Cancelled,
-    LeaseLost,
-    PermanentError,
-    SyncdError,
-    TimedOut,
-    TransientError,
-    WindowClosed,
-    WroteLate,
-)
+from syncd.errors import Cancelled, LeaseLost, PermanentError, SyncdError, TimedOut, TransientError, WindowClosed
 from syncd.fenced import Fenced, Proof
 from syncd.model.job import Job
 from syncd.model.record import Reject
@@ -105,15 +96,13 @@ class Runner:
             WroteLate: the same, and this run may have written after that.
         """
         tally = Tally()
-        proof = Proof(lambda: self._state.leases.renew(lease, self._clock(), self.lease_ttl))
+        proof = Proof(lease, lambda: self._state.leases.renew(lease, self._clock(), self.lease_ttl))
         job = self._state.jobs.by_id(run.job_id)
         log.info("run started (%s)", run.trigger)
         with self._heartbeat(lease, stop):
-            error = self._attempts(job, run, lease, proof, stop, tally, progress)
+            error = self._attempts(job, run, proof, stop, tally, progress)
         if isinstance(error, LeaseLost):
-            if proof.open:
-                raise WroteLate(error.message, error.hint) from error
-            raise error
+            raise proof.lost(error)
         if isinstance(error, PermanentError):
             self._state.jobs.block(job.id, str(error), self._clock())
         elif error is None and job.blocked is not None:
@@ -161,14 +150,7 @@ class Runner:
         return ended
 
     def _attempts(
-        self,
-        job: Job,
-        run: Run,
-        lease: Lease,
-        proof: Proof,
-        stop: Stop,
-        tally: Tally,
-        progress: Callable[[Tally], None],
+        self, job: Job, run: Run, proof: Proof, stop: Stop, tally: Tally, progress: Callable[[Tally], None]
     ) -> SyncdError | None:
         def wait(seconds: float) -> None:
             self._pause(stop.event, seconds)
@@ -180,7 +162,7 @@ class Runner:
                 "attempt %s failed and will be repeated in %.0f s: %s", call.attempt_number, call.upcoming_sleep, cause
             )
             again = self._clock() + timedelta(seconds=call.upcoming_sleep)
-            self._save_progress(run, lease, call.attempt_number, tally, again)
+            self._save_progress(run, proof.lease, call.attempt_number, tally, again)
 
         retrying = Retrying(
             stop=stop_after_attempt(job.definition.max_attempts),
@@ -194,9 +176,9 @@ class Runner:
         try:
             for attempt in retrying:
                 with attempt:
-                    report = self._reporter(run, lease, attempt.retry_state.attempt_number, progress)
+                    report = self._reporter(run, proof.lease, attempt.retry_state.attempt_number, progress)
                     report(tally)
-                    self._attempt(job, run, lease, proof, stop, tally, report)
+                    self._attempt(job, run, proof, stop, tally, report)
         except SyncdError as error:
             return error
         except Exception as error:
@@ -205,14 +187,7 @@ class Runner:
         return None
 
     def _attempt(
-        self,
-        job: Job,
-        run: Run,
-        lease: Lease,
-        proof: Proof,
-        stop: Stop,
-        tally: Tally,
-        report: Callable[[Tally], None],
+        self, job: Job, run: Run, proof: Proof, stop: Stop, tally: Tally, report: Callable[[Tally], None]
     ) -> None:
         deadline = time.monotonic() + job.definition.time_limit.total_seconds()
         end = None if run.trigger in _BY_HAND else job.definition.schedule.stop_of(run.scheduled_at)
@@ -231,7 +206,7 @@ class Runner:
             if options.dry_run:
                 return
             self._state.checkpoints.commit(
-                lease,
+                proof.lease,
                 run.number,
                 checkpoint if options.moves_watermark else None,
                 counts=tally.counts,
