@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from syncd.errors import LeaseLost, WroteLate
-from syncd.model.run import Run, RunStatus, Trigger
+from syncd.cli.execution import Execution
+from syncd.config.load import load
+from syncd.errors import LeaseLost, Unavailable, WroteLate
+from syncd.model.run import Run, RunOptions, RunStatus, Trigger
 from syncd.runner import Stop
 from syncd.state import State
 from syncd.triggers import LATE_WRITE
@@ -39,7 +41,7 @@ def taken_over(engine: Engine, *changes: str) -> Run:
     """Let a peer take the job over, and sync what changed meanwhile."""
     engine.plugins.before.clear()
     engine.at_step.clear()
-    engine.clock.now = NOW + timedelta(hours=1)
+    engine.clock.now = engine.clock() + timedelta(hours=1)
     [crashed] = engine.state.leases.recover(engine.clock(), lambda owner: True)
     engine.world.execute(*changes)
     replacement = engine.triggers.recover(crashed)
@@ -90,6 +92,43 @@ def test_a_write_that_came_too_late_is_found_by_the_next_run(
     engine.world.assert_in_step()
 
 
+def test_a_command_that_wrote_too_late_leaves_the_comparison_to_the_next_run(engine: Engine) -> None:
+    engine.clock.now = None
+    command = Execution(load(engine.world.config, {}, engine.plugins.options_for), engine.state, engine.parts, Stop())
+    engine.plugins.before["store.upsert"] = lambda: taken_over(engine, CHANGED)
+    with pytest.raises(WroteLate):
+        command.run("copy", RunOptions(), lambda tally: None)
+    assert engine.run().options.full
+    engine.parts.close()
+    engine.world.assert_in_step()
+
+
+def test_a_comparison_that_the_state_does_not_take_now_is_asked_for_later(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.plugins.before["store.upsert"] = lambda: taken_over(engine, CHANGED)
+    asked: list[int] = []
+    compare_again = engine.triggers.compare_again
+
+    def unavailable_at_first(run: Run) -> None:
+        asked.append(run.number)
+        if len(asked) == 1:
+            raise Unavailable("the state is away")
+        compare_again(run)
+
+    monkeypatch.setattr(engine.triggers, "compare_again", unavailable_at_first)
+    monkeypatch.setattr("syncd.worker.REPEAT_SECONDS", 0.05)
+    late = engine.ask()
+    with engine.working(concurrency=1) as worker:
+        until(lambda: asked)
+        worker.recover()
+        worker.wake()
+        until(lambda: [run for run in engine.finished if run.options.full])
+    assert asked == [late.number] * 2
+    engine.parts.close()
+    engine.world.assert_in_step()
+
+
 def test_a_job_that_may_not_run_is_compared_when_it_may_again(engine: Engine) -> None:
     """The checkpoint itself says so, for as long as it takes."""
     run = engine.run()
@@ -110,9 +149,8 @@ def test_a_run_that_goes_on_does_not_make_the_comparison_be_forgotten(engine: En
     assert engine.run().counts.records_read == 260
 
 
-@pytest.mark.parametrize("point", ["embedded", "store.upsert"])
 def test_a_stopped_process_goes_on_beside_the_one_that_took_over(
-    tmp_path: Path, sqlite_url: str, own_chroma_server: ChromaServer, point: str
+    tmp_path: Path, sqlite_url: str, own_chroma_server: ChromaServer
 ) -> None:
     """SIGSTOP just before a write; the rows change, a peer syncs them, SIGCONT: the newer versions stand in the end."""
     World.make(tmp_path, sqlite_url)
@@ -128,7 +166,7 @@ def test_a_stopped_process_goes_on_beside_the_one_that_took_over(
         found = state.runs.list(status=RunStatus.COMPLETED)
         return next((run for run in found if run.options.full is full), None)
 
-    with process(world, hold=point, lease_seconds=3) as first:
+    with process(world, hold="store.upsert", lease_seconds=3) as first:
         first.wait_for(HELD)
         until(lambda: stopped_between_transactions(world, first))
         world.execute(CHANGED)
@@ -139,9 +177,6 @@ def test_a_stopped_process_goes_on_beside_the_one_that_took_over(
             (tmp_path / "go-on").touch()
             first.send(signal.SIGCONT)
             first.wait_for("is held no more")
-            if point == "store.upsert":
-                until(lambda: completed(full=True), what=first.text + second.text)
-            else:
-                assert completed(full=True) is None
+            until(lambda: completed(full=True), what=first.text + second.text)
     state.close()
     world.assert_in_step()

@@ -90,12 +90,11 @@ def once(action: Callable[[], object], at: int) -> Callable[[], None]:
     return act
 
 
-@pytest.mark.parametrize("step", ["embedded", "written"])
 def test_a_server_that_is_killed_in_the_middle_and_comes_back(
-    tmp_path: Path, sqlite_url: str, own_chroma_server: ChromaServer, step: str
+    tmp_path: Path, sqlite_url: str, own_chroma_server: ChromaServer
 ) -> None:
     with filling(tmp_path, sqlite_url, own_chroma_server.port) as served:
-        served.engine.at_step[step] = once(own_chroma_server.kill, at=2)
+        served.engine.at_step["written"] = once(own_chroma_server.kill, at=2)
         served.engine.on_pause = own_chroma_server.start
         served.engine.plugins.before["embedder.embed"] = served.count
         run = served.engine.run()
@@ -115,11 +114,7 @@ def test_a_server_that_is_too_slow(served: Served) -> None:
 BUSY = http(429, '{"error":"RateLimitError","message":"slow down"}', "Retry-After: 7")
 
 
-@pytest.mark.parametrize(
-    ("call", "answer"),
-    [(b"/upsert", http(500, "boom")), (b"/upsert", BUSY), (b"/get", BUSY)],
-    ids=["500", "429", "get"],
-)
+@pytest.mark.parametrize(("call", "answer"), [(b"/upsert", BUSY), (b"/get", http(500, "boom"))], ids=["write", "read"])
 def test_a_server_that_refuses_for_a_while(served: Served, call: bytes, answer: bytes) -> None:
     """The pauses are the job's own, and grow; the run goes on where it was when the server is well again."""
     run = served.run_through(lambda: served.proxy.answer(call, answer), attempts=3)
@@ -144,15 +139,13 @@ def test_an_answer_that_is_lost_after_the_work_was_done(served: Served, call: by
     served.assert_in_step()
 
 
-@pytest.mark.parametrize("sent", [10, 50_000])
-def test_a_request_that_is_cut_in_its_body(served: Served, sent: int) -> None:
-    served.run_through(lambda: served.proxy.cut(b"/upsert", sent))
+def test_a_request_that_is_cut_in_its_body(served: Served) -> None:
+    served.run_through(lambda: served.proxy.cut(b"/upsert", 50_000))
     assert served.proxy.struck == 1
     served.assert_in_step()
 
 
-@pytest.mark.parametrize("answered", [0, 1_000])
-def test_an_answer_that_is_cut_in_its_body(served: Served, answered: int) -> None:
-    served.run_through(lambda: served.proxy.after(answered, served.proxy.reset))
+def test_an_answer_that_is_cut_in_its_body(served: Served) -> None:
+    served.run_through(lambda: served.proxy.after(1_000, served.proxy.reset))
     assert served.proxy.struck == 1
     served.assert_in_step()
