@@ -109,7 +109,10 @@ class Runner:
             self._state.jobs.unblock(job.id, self._clock())
         known = tally.watermark.value is not None and run.options.moves_watermark
         watermark = str(tally.watermark) if known else None
-        return self._finish(run, lease, _status(error, tally), error, tally.counts, tally.stages, watermark)
+        try:
+            return self._finish(run, lease, _status(error, tally), error, tally.counts, tally.stages, watermark)
+        except LeaseLost as lost:
+            raise proof.lost(lost) from lost
 
     def abandon(self, run: Run, lease: Lease, reason: SyncdError) -> Run:
         """End a run whose thread does not come back, and return it; nothing that it still does can be committed.

@@ -84,6 +84,7 @@ class Worker:
         self._wake = threading.Condition()
         self._going: dict[int, _Going] = {}
         self._late: deque[Run] = deque()
+        self._comparing = threading.Lock()
         self._threads = [
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(concurrency)
         ]
@@ -175,9 +176,10 @@ class Worker:
 
     def _compare_late(self) -> None:
         """Have the tables compared that runs wrote into too late; what the state does not take now it is told again."""
-        while self._late:
-            self._triggers.compare_again(self._late[0])
-            self._late.popleft()
+        with self._comparing:
+            while self._late:
+                self._triggers.compare_again(self._late[0])
+                self._late.popleft()
 
     def _abandon(self, going: _Going) -> None:
         with self._bound(going.run.job_name, going.run.id):

@@ -11,7 +11,7 @@ import pytest
 
 from syncd.cli.execution import Execution
 from syncd.config.load import load
-from syncd.errors import LeaseLost, Unavailable, WroteLate
+from syncd.errors import LeaseLost, TransientError, Unavailable, WroteLate
 from syncd.model.run import Run, RunOptions, RunStatus, Trigger
 from syncd.runner import Stop
 from syncd.state import State
@@ -42,7 +42,7 @@ def taken_over(engine: Engine, *changes: str) -> Run:
     engine.plugins.before.clear()
     engine.at_step.clear()
     engine.clock.now = engine.clock() + timedelta(hours=1)
-    [crashed] = engine.state.leases.recover(engine.clock(), lambda owner: True)
+    [crashed] = until(lambda: engine.state.leases.recover(engine.clock(), lambda owner: True))
     engine.world.execute(*changes)
     replacement = engine.triggers.recover(crashed)
     assert replacement is not None
@@ -90,6 +90,20 @@ def test_a_write_that_came_too_late_is_found_by_the_next_run(
     assert next_run.counts.records_read == 250
     engine.parts.close()
     engine.world.assert_in_step()
+
+
+def test_a_late_write_that_failed_may_have_been_done_all_the_same(engine: Engine) -> None:
+    """The last thing that such a run asks of the state is to record its end."""
+    engine.world.rewrite(("interval: 1 DAY", "interval: 1 DAY\n    max_attempts: 1"))
+    with Engine.of(engine.world, NOW) as hasty:
+
+        def lose_the_answer() -> None:
+            taken_over(hasty, CHANGED)
+            raise TransientError("the answer was lost")
+
+        hasty.plugins.before["store.upsert"] = lose_the_answer
+        with pytest.raises(WroteLate):
+            hasty.runner().execute(*hasty.claim(), Stop())
 
 
 def test_a_command_that_wrote_too_late_leaves_the_comparison_to_the_next_run(engine: Engine) -> None:
