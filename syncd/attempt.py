@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from syncd.errors import Cancelled, PermanentError, SyncdError, TimedOut, WindowClosed
+from syncd.fenced import Fenced, Proof
 from syncd.model.job import Job
 from syncd.model.record import Reject
-from syncd.model.run import Checkpoint, Lease, Run, Trigger
+from syncd.model.run import Checkpoint, Run, Trigger
 from syncd.parts import Parts, Target
 from syncd.pipeline import mismatch
 from syncd.ports import KnowledgeBase, Source
@@ -57,7 +58,8 @@ class Attempt:
         parts: opens sources and knowledge bases.
         clock: tells the time, aware and in UTC.
         reached: see `Hooks`.
-        job, run, lease: what is run, as claimed.
+        job, run: what is run, as claimed.
+        proof: that the run holds its lease.
         stop: asked to end the run early.
         tally: counts what is done.
         report: told after each batch.
@@ -69,7 +71,7 @@ class Attempt:
     reached: Callable[[str], None]
     job: Job
     run: Run
-    lease: Lease
+    proof: Proof
     stop: Stop
     tally: Tally
     report: Callable[[Tally], None]
@@ -92,17 +94,17 @@ class Attempt:
 
     def _synchronise(self, source: Source, target: Target, hooks: Hooks) -> None:
         begun = self.clock()
-        dry = self.run.options.dry_run
+        kb = target.knowledge_base
         work = Work(
             self.job.definition,
             source,
-            replace(target, knowledge_base=Rehearsal(target.knowledge_base)) if dry else target,
+            replace(target, knowledge_base=Rehearsal(kb) if self.run.options.dry_run else Fenced(kb, self.proof)),
             commit=self._commit,
             dead_keys=self.state.dead_letters.keys(self.job.id),
             tally=self.tally,
             hooks=hooks,
         )
-        known = self._checkpoint(target.knowledge_base)
+        known = self._checkpoint(kb)
         if self.run.options.repair:
             self._sweep(lambda: work.repair(known, self._approved()), begun)
             return
@@ -115,10 +117,10 @@ class Attempt:
             sweep()
         except TooMany as found:
             if not self.run.options.dry_run:
-                self.state.sweeps.withhold(self.lease, begun, found.orphans, found.documents)
+                self.state.sweeps.withhold(self.proof.lease, begun, found.orphans, found.documents)
             raise PermanentError(found.told) from None
         if not self.run.options.dry_run:
-            self.state.sweeps.done(self.lease, begun)
+            self.state.sweeps.done(self.proof.lease, begun)
 
     def _approved(self) -> int:
         last = self.state.sweeps.get(self.job.id)
@@ -136,7 +138,7 @@ class Attempt:
         if options.dry_run:
             return
         self.state.checkpoints.commit(
-            self.lease,
+            self.proof.lease,
             self.run.number,
             checkpoint if options.moves_watermark else None,
             counts=tally.counts,
@@ -145,6 +147,7 @@ class Attempt:
             resolved=resolved,
             now=self.clock(),
         )
+        self.proof.proven()
 
     def _boundary(self) -> Callable[[], None]:
         """Return what ends the attempt between two batches, when there is a reason to."""

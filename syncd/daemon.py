@@ -246,11 +246,14 @@ class Daemon:
         library: Library,
     ) -> None:
         """Do what is to be done now and then, until asked to stop; a state that does not answer is asked again."""
-        rest, recovery, measurement = HOUSEKEEPING_SECONDS, _Every(REPEAT_SECONDS), _Every(FRESHNESS_SECONDS)
+        rest, measurement = HOUSEKEEPING_SECONDS, _Every(FRESHNESS_SECONDS)
+        recovery, following = _Every(REPEAT_SECONDS), _Every(REPEAT_SECONDS)
         while not self._stop.wait(rest):
             rest = HOUSEKEEPING_SECONDS
             try:
-                scheduler.watch_clock()
+                if scheduler.watch_clock():
+                    # By the new time every lease looks expired; those who live renew theirs meanwhile.
+                    recovery.postpone(self._lease_ttl.total_seconds())
                 if self._changed.is_set():
                     self._changed.clear()
                     scheduler.update(state.jobs.list())
@@ -258,6 +261,7 @@ class Daemon:
                 run_log.flush()
                 if recovery.is_due():
                     worker.recover()
+                if following.is_due():
                     # Commands and other daemons on this state change jobs too.
                     scheduler.follow(state.jobs.list())
                     scheduler.repeat_missed()
@@ -298,8 +302,11 @@ class _Every:
     def is_due(self) -> bool:
         if time.monotonic() < self._next:
             return False
-        self._next = time.monotonic() + self._seconds
+        self.postpone(self._seconds)
         return True
+
+    def postpone(self, seconds: float) -> None:
+        self._next = time.monotonic() + seconds
 
 
 def _unready(state: State) -> list[str]:

@@ -9,6 +9,7 @@ SyncdError
 ├── Unauthorized         say who you are
 ├── Forbidden            ask somebody who may
 ├── LeaseLost            stop: another process took this job over
+│   └── WroteLate        have the table compared: this run may have written after that
 ├── Unavailable          fix your environment (a lock, a disk, a state database from the future)
 │   └── InUse            another process owns the embedded knowledge base
 ├── Cancelled            stop at this batch boundary; nothing is lost
@@ -117,6 +118,10 @@ class LeaseLost(SyncdError):
     """Another process holds this job's lease now; nothing more may be committed here."""
 
     code = "LEASE_LOST"
+
+
+class WroteLate(LeaseLost):
+    """Another process holds the lease now, and what it wrote may have been replaced by an older version from here."""
 
 
 class Unavailable(SyncdError):

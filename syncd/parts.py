@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from syncd.config.kept import merge
 from syncd.config.settings import KnowledgeBaseConfig, PartConfig, Settings
+from syncd.embed.checked import CheckedEmbedder
 from syncd.errors import Conflict, DefinitionRefused, Fault, NotFound, SyncError, TransientError
 from syncd.model.identity import document_prefix
 from syncd.model.job import Job, JobDefinition
@@ -309,6 +310,6 @@ class Parts:
             for known, embedder in self._embedders:
                 if known == config:
                     return embedder
-            embedder = self._plugins.embedder(config)
+            embedder = CheckedEmbedder(self._plugins.embedder(config))
             self._embedders.append((config, embedder))
             return embedder

@@ -15,6 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from syncd.attempt import Attempt, Stop
 from syncd.errors import Cancelled, LeaseLost, PermanentError, SyncdError, TimedOut, TransientError
+from syncd.fenced import Proof
 from syncd.model.job import Job
 from syncd.model.run import Counts, Lease, Run, RunStatus
 from syncd.parts import Parts
@@ -68,21 +69,26 @@ class Runner:
 
         Raises:
             LeaseLost: another process took the job over; that process records what happens.
+            WroteLate: the same, and this run may have written after that.
         """
         tally = Tally()
+        proof = Proof(lease, lambda: self._state.leases.renew(lease, self._clock(), self.lease_ttl))
         job = self._state.jobs.by_id(run.job_id)
         log.info("run started (%s)", run.trigger)
         with self._heartbeat(lease, stop):
-            error = self._attempts(job, run, lease, stop, tally, progress)
+            error = self._attempts(job, run, proof, stop, tally, progress)
         if isinstance(error, LeaseLost):
-            raise error
+            raise proof.lost(error)
         if isinstance(error, PermanentError):
             self._state.jobs.block(job.id, str(error), self._clock())
         elif error is None:
             self._unblock(job)
         known = tally.watermark.value is not None and run.options.moves_watermark
         watermark = str(tally.watermark) if known else None
-        return self._finish(run, lease, _status(error, tally), error, tally.counts, tally.stages, watermark)
+        try:
+            return self._finish(run, lease, _status(error, tally), error, tally.counts, tally.stages, watermark)
+        except LeaseLost as lost:
+            raise proof.lost(lost) from lost
 
     def _unblock(self, job: Job) -> None:
         """Take back what a run before could not do, unless a sweep still waits for somebody's word."""
@@ -132,7 +138,7 @@ class Runner:
         return ended
 
     def _attempts(
-        self, job: Job, run: Run, lease: Lease, stop: Stop, tally: Tally, progress: Callable[[Tally], None]
+        self, job: Job, run: Run, proof: Proof, stop: Stop, tally: Tally, progress: Callable[[Tally], None]
     ) -> SyncdError | None:
         def wait(seconds: float) -> None:
             self._pause(stop.event, seconds)
@@ -144,7 +150,7 @@ class Runner:
                 "attempt %s failed and will be repeated in %.0f s: %s", call.attempt_number, call.upcoming_sleep, cause
             )
             again = self._clock() + timedelta(seconds=call.upcoming_sleep)
-            self._save_progress(run, lease, call.attempt_number, tally, again)
+            self._save_progress(run, proof.lease, call.attempt_number, tally, again)
 
         retrying = Retrying(
             stop=stop_after_attempt(job.definition.max_attempts),
@@ -158,10 +164,10 @@ class Runner:
         try:
             for attempt in retrying:
                 with attempt:
-                    report = self._reporter(run, lease, attempt.retry_state.attempt_number, progress)
+                    report = self._reporter(run, proof.lease, attempt.retry_state.attempt_number, progress)
                     report(tally)
                     Attempt(
-                        self._state, self._parts, self._clock, self._reached, job, run, lease, stop, tally, report
+                        self._state, self._parts, self._clock, self._reached, job, run, proof, stop, tally, report
                     ).make()
         except SyncdError as error:
             return error

@@ -85,14 +85,16 @@ class Scheduler:
         if wanted != self._jobs:
             self.update(wanted)
 
-    def watch_clock(self) -> None:
-        """Set every trigger anew when the wall clock was moved; to be called now and then."""
+    def watch_clock(self) -> bool:
+        """Set every trigger anew when the wall clock was moved, and tell whether it was; to be called now and then."""
         wall, steady = self._clocks()
         drift = (wall - self._seen[0]) - (steady - self._seen[1])
         self._seen = (wall, steady)
-        if abs(drift) > CLOCK_TOLERANCE:
+        moved = abs(drift) > CLOCK_TOLERANCE
+        if moved:
             log.warning("the clock was moved by %+.0f s: every job is scheduled anew", drift)
             self.update(self._jobs)
+        return moved
 
     def repeat_missed(self) -> None:
         """Call back again for ticks whose call back failed; to be called now and then."""

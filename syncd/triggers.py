@@ -14,6 +14,8 @@ from syncd.model.job import Job
 from syncd.model.run import Request, Run, RunOptions, Trigger
 from syncd.state import State
 
+LATE_WRITE = "a run wrote into the knowledge base when another process had taken its job over"
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -94,6 +96,18 @@ class Triggers:
         options = replace(run.options, metadata={}) if run.plain else run.options
         request = self._request(job, Wish(options, Trigger.RECOVERY, by=run.created_by), now)
         return self._state.queue.enqueue(job, request, now, options)
+
+    def compare_again(self, run: Run) -> None:
+        """Have the whole table of a run's job compared with the knowledge base, now and until it was.
+
+        Args:
+            run: it had lost its lease, and may then have replaced documents of its successor by older versions.
+        """
+        known = self._state.checkpoints.get(run.job_id)
+        if known is not None:
+            self._state.checkpoints.reset(run.job_id, known.meaning, known.identity, LATE_WRITE, self._clock())
+        # A run that goes on may put its own checkpoint in that place, so one after it reads everything too.
+        self.recover(replace(run, options=RunOptions(full=True), plain=True))
 
     def ask(self, job: Job, wish: Wish = Wish()) -> Run:
         """Queue a run of a job. Raises as `ask_all`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,11 +13,11 @@ from datetime import datetime
 
 from syncd.admission import Admission
 from syncd.attempt import Stop
-from syncd.errors import Cancelled, LeaseLost, SyncdError, WindowClosed
+from syncd.errors import Cancelled, LeaseLost, SyncdError, WindowClosed, WroteLate
 from syncd.model.run import Lease, Run, RunStatus
 from syncd.runner import Runner
 from syncd.state import Bounds, State, is_alive
-from syncd.triggers import Triggers
+from syncd.triggers import LATE_WRITE, Triggers
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,8 @@ class Worker:
         self._stopping = threading.Event()
         self._wake = threading.Condition()
         self._going: dict[int, _Going] = {}
+        self._late: deque[Run] = deque()
+        self._comparing = threading.Lock()
         self._threads = [
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(concurrency)
         ]
@@ -105,6 +108,7 @@ class Worker:
 
     def recover(self) -> None:
         """Find runs whose process died, and queue a run in place of each."""
+        self._compare_late()
         for run in self._state.leases.recover(self._clock(), is_alive):
             with self._bound(run.job_name, run.id):
                 log.warning("the run was cut off (%s); the next one goes on from its checkpoint", run.error)
@@ -162,10 +166,21 @@ class Worker:
             try:
                 self._ended(self._runner.execute(run, going.lease, going.stop), going)
                 self._state.runs.prune(run.job_id, self._keep_runs)
+            except WroteLate as error:
+                log.warning("%s: %s; the whole table is compared", error, LATE_WRITE)
+                self._late.append(run)
+                self._compare_late()
             except LeaseLost as error:
                 log.warning("%s", error)
             finally:
                 del self._going[run.number]
+
+    def _compare_late(self) -> None:
+        """Have the tables compared that runs wrote into too late; what the state does not take now it is told again."""
+        with self._comparing:
+            while self._late:
+                self._triggers.compare_again(self._late[0])
+                self._late.popleft()
 
     def _abandon(self, going: _Going) -> None:
         with self._bound(going.run.job_name, going.run.id):

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, TypeVar
 
-import numpy as np
-
 from syncd.compare import Change, Comparison
-from syncd.errors import PermanentError, RecordError, TransientError
+from syncd.errors import RecordError, TransientError
 from syncd.model.identity import key_of
 from syncd.model.record import Chunk, Document, Fingerprint, MetadataUpdate, Reject
-from syncd.ports import Chunker, Embedder, KnowledgeBase, Vectors
+from syncd.ports import Chunker, Embedder, KnowledgeBase
 from syncd.tally import Hooks, Tally
 
 BATCH_DOCUMENTS = 256
@@ -117,18 +115,12 @@ class Writer:
         self._hooks.reached("written")
 
     def embed(self, texts: Sequence[str]) -> Iterator[tuple[float, ...]]:
-        """Return the vector of each of these chunks.
-
-        Raises:
-            PermanentError: the embedder did not answer one vector for each text.
-            RecordError: a vector is not finite.
-        """
+        """Return the vector of each of these chunks. Raises as `Embedder.embed`."""
         limit = self._embedder.max_tokens
         with self._tally.timed("split"):
             cut = sum(max(0, count - limit) for count in self._embedder.count_tokens(texts))
         with self._tally.timed("embed"):
             vectors = self._embedder.embed(texts)
-        _check_vectors(vectors, len(texts))
         self._tally.add(truncated_tokens=cut)
         return map(tuple, vectors.tolist())
 
@@ -197,10 +189,3 @@ def _text_batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
         characters += length
     if batch:
         yield batch
-
-
-def _check_vectors(vectors: Vectors, texts: int) -> None:
-    if vectors.ndim != 2 or len(vectors) != texts:
-        raise PermanentError(f"the embedder answered {len(vectors)} vectors for {texts} texts")
-    if not np.isfinite(vectors).all():
-        raise RecordError("the embedder answered a vector that is not finite")

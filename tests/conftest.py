@@ -34,8 +34,15 @@ def mariadb_server() -> Iterator[sa.URL]:
 @pytest.fixture(scope="session")
 def chroma_server() -> Iterator[str]:
     """The URL of a running Chroma server."""
-    with services.chroma_server() as url:
-        yield url
+    with services.chroma_server() as server:
+        yield server.url
+
+
+@pytest.fixture
+def own_chroma_server() -> Iterator[services.ChromaServer]:
+    """A running, empty Chroma server of this test's own."""
+    with services.chroma_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -103,6 +103,7 @@ class Engine:
     steps: list[str] = field(default_factory=list)
     at_step: dict[str, Callable[[], object]] = field(default_factory=dict)
     finished: list[Run] = field(default_factory=list)
+    on_pause: Callable[[], object] = lambda: None
 
     @classmethod
     @contextmanager
@@ -130,6 +131,7 @@ class Engine:
 
         def pause(_event: threading.Event, seconds: float) -> None:
             self.pauses.append(seconds)
+            self.on_pause()
 
         return Runner(self.state, self.parts, self.clock, self._reached, lease_ttl=ttl, pause=pause)
 

@@ -104,24 +104,53 @@ def mariadb_database(server: sa.URL) -> Iterator[sa.URL]:
         run(f"DROP DATABASE {name}")
 
 
+class ChromaServer:
+    """A Chroma server on a port and a folder of its own, that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as chosen:
+            chosen.bind(("127.0.0.1", 0))
+            self.port: int = chosen.getsockname()[1]
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        program = str(Path(sys.executable).with_name("chroma"))
+        options = ["--path", str(self._folder / "data"), "--host", "127.0.0.1", "--port", str(self.port)]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen([program, "run", *options], stdout=log, stderr=log)
+        _wait_for(f"{self.url}/api/v2/heartbeat", self._process, self._folder / "log")
+
+    def kill(self) -> None:
+        """End it without notice."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(timeout=20)
+
+    def stop(self) -> None:
+        """End it in order."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=20)
+
+
 @contextmanager
-def chroma_server() -> Iterator[str]:
-    """Run a Chroma server in a folder of its own; yields its URL."""
+def chroma_server() -> Iterator[ChromaServer]:
+    """Run a Chroma server in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="syncd-chroma-"))
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
-    program = Path(sys.executable).with_name("chroma")
-    command = [str(program), "run", "--path", str(folder / "data"), "--host", "127.0.0.1", "--port", str(port)]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/api/v2/heartbeat", server, folder / "log")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
-            shutil.rmtree(folder, ignore_errors=True)
+    server = ChromaServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from syncd.attempt import Stop
 from syncd.cli.ownership import owning_daemon
 from syncd.config.settings import Settings
-from syncd.errors import Cancelled, InUse, SyncdError
+from syncd.errors import Cancelled, InUse, SyncdError, WroteLate
 from syncd.jobs import JobService
 from syncd.model.job import Job, JobDefinition
 from syncd.model.run import Lease, Run, RunOptions, RunStatus
@@ -154,7 +154,11 @@ class Execution:
     def _execute(self, run: Run, lease: Lease, progress: Progress) -> Run:
         runner = Runner(self._state, self._parts, now, failpoint(os.environ))
         with bound(run.job_name, run.id):
-            ended = runner.execute(run, lease, self._stop, progress)
+            try:
+                ended = runner.execute(run, lease, self._stop, progress)
+            except WroteLate:
+                self._triggers.compare_again(run)
+                raise
         self._state.runs.prune(run.job_id, self._settings.limits.keep_runs)
         return ended
 

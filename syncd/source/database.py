@@ -100,6 +100,8 @@ class Database:
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             raise PermanentError(f"{self._where} cannot be used: {error}") from error
 
+        self.dialect.prepare_engine(engine, timeout)
+
         @sa.event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: Any) -> None:
             self.dialect.prepare_session(connection, timeout)

@@ -41,6 +41,9 @@ class Dialect:
         """Return what the driver needs so that no call waits for ever."""
         return {}
 
+    def prepare_engine(self, engine: sa.Engine, statement_timeout: timedelta) -> None:
+        """Bound what the driver has no parameter for."""
+
     def prepare_session(self, connection: Any, statement_timeout: timedelta) -> None:
         """Set a new driver connection to UTC, to reading only, and to bounded statements."""
 

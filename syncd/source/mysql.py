@@ -46,6 +46,13 @@ class MySqlDialect(Dialect):
         seconds = int(statement_timeout.total_seconds())
         return {"connect_timeout": 10, "read_timeout": seconds, "write_timeout": seconds}
 
+    def prepare_engine(self, engine: sa.Engine, statement_timeout: timedelta) -> None:
+        @sa.event.listens_for(engine, "invalidate")
+        def forget(connection: Any, _record: Any, _error: Any) -> None:
+            # PyMySQL would go on to read the rest of a broken answer, and complain on stderr that it cannot.
+            if (answer := connection._result) is not None:
+                answer.unbuffered_active, connection._result = False, None
+
     def prepare_session(self, connection: Any, statement_timeout: timedelta) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET time_zone = '+00:00'")

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
+from syncd import postgres
 from syncd.model.schedule import as_utc
 from syncd.source.cursor import Fence
 from syncd.source.dialect import Dialect, hold_warning
@@ -46,6 +47,9 @@ class PostgreSqlDialect(Dialect):
             "keepalives_count": 3,
             "tcp_user_timeout": int(statement_timeout.total_seconds() * 1000),
         }
+
+    def prepare_engine(self, engine: sa.Engine, statement_timeout: timedelta) -> None:
+        postgres.bound(engine, statement_timeout)
 
     def prepare_session(self, connection: Any, statement_timeout: timedelta) -> None:
         with connection.cursor() as cursor:

@@ -33,7 +33,7 @@ class SqlSource:
 
     def __init__(self, options: SqlOptions, job: JobDefinition) -> None:
         self._job = job
-        self._database = Database(job.database, options)
+        self._database = Database(job.database, options, job.time_limit)
         self._dialect = self._database.dialect
         self._connect = self._database.connect
         self._open: OpenTable | None = None

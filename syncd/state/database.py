@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from syncd.state.turns import Turns
 
 _ATTEMPTS = 4
 _WRITES = "syncd_writes"
-_STATEMENT_TIMEOUT = "60s"
+_STATEMENT_TIMEOUT = timedelta(seconds=60)
 # One for each thread that may ask at once: those of the API, the workers and the few beside them. To open a connection
 # takes longer than most of what is asked, and SQLite's are cheap to keep.
 _SQLITE_CONNECTIONS = 64
@@ -240,7 +241,11 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:
+    # Here, so that a state in SQLite does not load the driver.
+    from syncd import postgres
+
     defaults = {"connect_timeout": "10", "application_name": "syncd", "keepalives_idle": "30"}
+    seconds = f"{_STATEMENT_TIMEOUT.total_seconds():.0f}s"
     engine = sa.create_engine(
         url,
         hide_parameters=True,
@@ -251,12 +256,14 @@ def _postgres_engine(url: sa.URL) -> sa.Engine:
         connect_args={name: value for name, value in defaults.items() if name not in url.query},
     )
 
+    postgres.bound(engine, _STATEMENT_TIMEOUT)
+
     @event.listens_for(engine, "connect")
     def _(connection: Any, _: Any) -> None:
         connection.autocommit = True
-        connection.execute(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'")
+        connection.execute(f"SET statement_timeout = '{seconds}'")
         # A process that is held up in a transaction must not keep others from taking over its job.
-        connection.execute(f"SET idle_in_transaction_session_timeout = '{_STATEMENT_TIMEOUT}'")
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{seconds}'")
         connection.autocommit = False
 
     return engine

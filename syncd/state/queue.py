@@ -28,9 +28,9 @@ class Queue:
     def enqueue(self, job: Job, request: Request, now: datetime, options: RunOptions = RunOptions()) -> Run:
         """Ask for a run of the job, and return the run that answers.
 
-        A tick that finds another run pending or going on becomes a skipped run; the same tick told twice stays one.
-        Any other plain request becomes part of the plain run that waits already, if there is one; a request with
-        options of its own becomes a run of its own.
+        A tick that finds another run pending or going on becomes a skipped run; the same tick told twice stays one. A
+        plain run that waits for a later moment begins at the tick instead. Any other plain request becomes part of the
+        plain run that waits already, if there is one; a request with options of its own becomes a run of its own.
 
         Args:
             job: the job to run.

@@ -79,7 +79,8 @@ def enqueued(connection: sa.Connection, job: Job, request: Request, now: datetim
     """Return the run that answers a request; see `Runs.enqueue`."""
     waiting, going = live_runs(connection, job.id)
     scheduled = request.trigger is Trigger.SCHEDULE
-    if waiting is not None and options.plain and not scheduled:
+    # One that waits for a later moment does not stand in for a tick; it may be of a clock that was years ahead.
+    if waiting is not None and options.plain and (not scheduled or waiting.scheduled_at > now):
         return _widen(connection, waiting, request, now, options)
     reason = None
     if scheduled:

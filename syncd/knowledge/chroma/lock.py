@@ -23,7 +23,7 @@ class FolderLock:
 
     Raises:
         InUse: another open knowledge base owns it, in this process or another.
-        Unavailable: the lock file cannot be made.
+        Unavailable: the lock file cannot be made or written.
     """
 
     def __init__(self, folder: Path, holder: Mapping[str, str]) -> None:
@@ -43,7 +43,13 @@ class FolderLock:
             os.close(self._file)
             raise _in_use(folder, owner) from error
         self.left_open = bool(_told(self._file))
-        self._write(json.dumps(dict(holder) or {"pid": str(os.getpid())}))
+        try:
+            self._write(json.dumps(dict(holder) or {"pid": str(os.getpid())}))
+        except OSError as error:
+            os.close(self._file)
+            raise Unavailable(
+                f"{self.path} cannot be written: {error.strerror}", "check the disk's space and permissions"
+            ) from error
 
     @property
     def descriptor(self) -> int:

@@ -1,0 +1,40 @@
+"""A run whose parts are all on this machine speaks to nobody beyond it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.world import World
+
+_CONNECTED = re.compile(r"connect\(\d+, \{sa_family=(\w+)(.*?)\}")
+
+
+@pytest.fixture
+def strace() -> str:
+    """The program strace; without it the test is skipped, unless SYNCD_REQUIRE_SERVICES is set."""
+    found = shutil.which("strace")
+    if found is None:
+        if os.environ.get("SYNCD_REQUIRE_SERVICES"):
+            pytest.fail("strace is not installed: apt-get install strace")
+        pytest.skip("strace is not installed")
+    return found
+
+
+def test_no_connection_leads_beyond_this_machine(tmp_path: Path, sqlite_url: str, strace: str) -> None:
+    """Libraries that would report on their use are kept from it."""
+    world = World.make(tmp_path, sqlite_url)
+    world.fill(1, 50)
+    trace = tmp_path / "trace"
+    watched = [strace, "-f", "-qq", "-e", "trace=connect,sendto", "-o", str(trace), *world.command("sync", "copy")]
+    ended = subprocess.run(watched, capture_output=True, text=True, check=False, timeout=170)
+    assert ended.returncode == 0, ended.stderr
+    reached = _CONNECTED.findall(trace.read_text())
+    assert [place for place in reached if place[0] != "AF_UNIX"] == []
+    assert "AF_INET" not in trace.read_text()
+    world.assert_in_step()
