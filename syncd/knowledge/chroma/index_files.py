@@ -33,3 +33,9 @@ def torn(folder: Path) -> str:
         if held < elements * size:
             return f"a kill tore its index: the header speaks of {elements} vectors, the data holds {held // size}"
     return ""
+
+
+def has_database(folder: Path) -> bool:
+    """Tell whether Chroma's database is there; in place of a missing or an empty one Chroma makes another."""
+    database = folder / "chroma.sqlite3"
+    return database.exists() and database.stat().st_size > 0

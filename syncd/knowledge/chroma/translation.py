@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -69,7 +70,8 @@ def _translation(error: BaseException, place: str, opening: bool, row_values: bo
         return PermanentError(
             f"{place} holds vectors of another length: {text}", "restore the embedder it was made with"
         )
-    if _ENVIRONMENT.search(text) and name == "InternalError":
+    unreadable = opening and isinstance(error, sqlite3.Error | OSError)
+    if unreadable or (_ENVIRONMENT.search(text) and name == "InternalError"):
         unusable = Unavailable if opening else TransientError
         return unusable(f"{place} cannot be used: {text}", "check the disk's space and permissions")
     if row_values and (isinstance(error, ValueError | TypeError | OverflowError) or name == "InvalidArgumentError"):
