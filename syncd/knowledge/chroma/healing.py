@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,17 +69,18 @@ def heal(folder: Path) -> Healed:
     started = time.monotonic()
     growing = folder / _GROWING
     shutil.rmtree(growing, ignore_errors=True)
-    counts = _fill(growing, _collections(folder))
+    damaged, complete = _collections(folder)
+    counts = _fill(growing, damaged)
     mark_closed(growing)
     growing.rename(folder / _COMPLETE)
     sync_path(folder)
     aside = _swap(folder)
-    lost = [count for _, count in counts]
+    lost = [count for _, count in counts if count is not None]
     return Healed(
-        sum(count for count, _ in counts),
-        None if None in lost else sum(filter(None, lost)),
-        time.monotonic() - started,
-        aside,
+        recovered=sum(count for count, _ in counts),
+        lost=sum(lost) if complete and len(lost) == len(counts) else None,
+        seconds=time.monotonic() - started,
+        aside=aside,
     )
 
 
@@ -94,8 +95,12 @@ def finish(folder: Path) -> None:
     shutil.rmtree(folder / _GROWING, ignore_errors=True)
 
 
-def _collections(folder: Path) -> list[_Damaged]:
-    """Ask the store for its collections, which needs no index; where it cannot tell, their mirrors do."""
+def _collections(folder: Path) -> tuple[list[_Damaged], bool]:
+    """Ask the store for its collections, which needs no index; where it cannot tell, their mirrors do.
+
+    Returns:
+        The collections, and whether they are known to be all.
+    """
     try:
         if has_database(folder):
             connection = connect_embedded(folder)
@@ -103,29 +108,24 @@ def _collections(folder: Path) -> list[_Damaged]:
                 models = [model for model in connection.collections() if is_ours(model.metadata)]
             finally:
                 connection.close()
-            return [_Damaged(one.name, one.metadata, mirror_file(folder, str(one.id))) for one in models]
+            return [_Damaged(one.name, one.metadata, mirror_file(folder, str(one.id))) for one in models], True
     except BaseException as error:
         if not is_damage(error):
             raise
-    named: dict[str, _Damaged] = {}
-    for file in mirror_files(folder):
-        about = _about(file)
-        if about is not None and is_ours(about[1]):
-            named.setdefault(about[0], _Damaged(*about, file))
-    return list(named.values())
+    told = [(_about(file), file) for file in mirror_files(folder)]
+    # Of two with one name the first was written last.
+    named = {about[0]: _Damaged(about[0], about[1], file) for about, file in reversed(told) if about is not None}
+    return list(named.values()), bool(told) and all(about is not None for about, _ in told)
 
 
 def _about(file: Path) -> tuple[str, dict[str, Any]] | None:
     try:
-        mirror = Mirror(file)
+        with closing(Mirror(file)) as mirror:
+            return mirror.about()
     except sqlite3.DatabaseError as error:
         if not is_broken(error):
             raise
         return None
-    try:
-        return mirror.about()
-    finally:
-        mirror.close()
 
 
 def _fill(folder: Path, damaged: list[_Damaged]) -> list[tuple[int, int | None]]:
@@ -140,27 +140,25 @@ def _copy(collection: Any, file: Path) -> tuple[int, int | None]:
     """Write a mirror's whole documents to a new collection; returns how many there were, and how many others."""
     if not file.exists():
         return 0, None
-    recovered, lost = 0, 0
+    recovered, others, broken = 0, 0, False
     page: list[Copy] = []
-    for document in _documents(file):
-        if document is None:
-            lost += 1
-            continue
-        recovered += 1
-        page += document
-        if len(page) >= _ENTRIES:
-            _write(collection, page)
-            page = []
-    _write(collection, page)
-    return recovered, lost
-
-
-def _documents(file: Path) -> Iterator[list[Copy] | None]:
-    mirror = Mirror(file)
     try:
-        yield from mirror.documents()
-    finally:
-        mirror.close()
+        with closing(Mirror(file)) as mirror:
+            for document in mirror.documents():
+                if document is None:
+                    others += 1
+                    continue
+                recovered += 1
+                page += document
+                if len(page) >= _ENTRIES:
+                    _write(collection, page)
+                    page = []
+    except sqlite3.DatabaseError as error:
+        if not is_broken(error):
+            raise
+        broken = True
+    _write(collection, page)
+    return recovered, None if broken else others
 
 
 def _write(collection: Any, page: list[Copy]) -> None:
