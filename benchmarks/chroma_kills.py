@@ -1,4 +1,4 @@
-"""A writer of an embedded Chroma is killed with -9 again and again: is anything lost, and what has to be embedded again?
+"""A writer of an embedded Chroma is killed with -9 again and again: is anything lost, what has to be embedded again?
 
 python -m benchmarks.chroma_kills --kills 100 --seed 7
 """

@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from syncd.errors import SyncdError, Unavailable
+from syncd.errors import PermanentError, SyncdError, Unavailable
 from syncd.knowledge.chroma.closing import is_closed, mark_closed, unmark
 from syncd.knowledge.chroma.collection import Binding
 from syncd.knowledge.chroma.connection import connect_embedded
-from syncd.knowledge.chroma.healing import finish, heal
+from syncd.knowledge.chroma.healing import finish, heal, set_aside
 from syncd.knowledge.chroma.lock import FolderLock
 from syncd.knowledge.chroma.probe import glance
 from syncd.knowledge.chroma.translation import is_damage, translated
 
 _log = logging.getLogger(__name__)
 
-_PROBE_SECONDS = 180.0
-"""How long a store may take to answer after it was not closed in order; a torn index can keep it busy for ever."""
+_SECONDS, _BYTES_PER_SECOND = 180.0, 10e6
+"""How long the examination of a store may take, for its size; a torn index can keep it busy for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,10 @@ def open_embedded(folder: Path, name: str, embedding: str, holder: Mapping[str, 
         try:
             binding, collection = _open(folder, name, embedding)
         except SyncdError as error:
-            if not is_damage(error):
-                # It was found sound, and stays so.
+            if isinstance(error, PermanentError):
+                # Nothing was written, and whoever asks next need not examine it again.
                 _trust(folder)
+            if not is_damage(error):
                 raise
             with _usable(folder):
                 _try_out(folder)
@@ -90,7 +91,7 @@ def open_embedded(folder: Path, name: str, embedding: str, holder: Mapping[str, 
 
 
 def remove_embedded(folder: Path, holder: Mapping[str, str]) -> None:
-    """Remove a folder with all that it holds, unless it is gone already; its empty lock file stays.
+    """Remove a folder with all that it holds, and what was set aside of it; its empty lock file stays.
 
     Raises:
         InUse: a process owns it.
@@ -100,10 +101,9 @@ def remove_embedded(folder: Path, holder: Mapping[str, str]) -> None:
         raise Unavailable(f"{folder} is a link, and what it leads to stays as it is", "remove the link by hand")
     lock = FolderLock(folder, holder)
     try:
-        finish(folder)
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        pass
+        for one in (*set_aside(folder), folder):
+            if one.exists():
+                shutil.rmtree(one)
     except OSError as error:
         raise Unavailable(f"{folder} cannot be removed: {error}", "remove it by hand") from error
     finally:
@@ -127,13 +127,14 @@ def _open(folder: Path, name: str, embedding: str) -> tuple[Binding, Any]:
 def _examine(folder: Path, lock: FolderLock) -> str:
     """Return what is damaged in a store whose last owner did not close it; nothing when it is sound."""
     command = [sys.executable, "-m", "syncd.knowledge.chroma.examination", str(folder)]
+    limit = _SECONDS + sum(file.stat().st_size for file in folder.rglob("*")) / _BYTES_PER_SECOND
     try:
         # The examination holds the lock too: should this process be killed now, nobody opens the folder beside it.
         ended = subprocess.run(  # noqa: S603 - our own interpreter and module
-            command, capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False, pass_fds=[lock.descriptor]
+            command, capture_output=True, text=True, timeout=limit, check=False, pass_fds=[lock.descriptor]
         )
     except subprocess.TimeoutExpired:
-        return f"it did not answer within {_PROBE_SECONDS:.0f} s"
+        return f"it did not answer within {limit:.0f} s"
     except OSError as error:
         raise Unavailable(f"{folder} cannot be examined: {error}", "free memory or process slots") from error
     if ended.returncode in {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}:

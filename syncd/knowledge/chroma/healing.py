@@ -7,7 +7,6 @@ takes the damaged one's place in two renames. `finish` completes or drops what a
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from syncd.knowledge.chroma.closing import mark_closed, sync_path
 from syncd.knowledge.chroma.collection import Binding, is_ours
 from syncd.knowledge.chroma.connection import connect_embedded
 from syncd.knowledge.chroma.index_files import has_database
-from syncd.knowledge.chroma.mirror import Copy, Mirror, is_broken
+from syncd.knowledge.chroma.mirror import Copy, Mirror, MirrorError, is_broken
 from syncd.knowledge.chroma.mirrored import mirror_file, mirror_files
 from syncd.knowledge.chroma.translation import is_damage
 from syncd.model.record import Metadata
@@ -64,7 +63,7 @@ def heal(folder: Path) -> Healed:
     What earlier healings set aside is removed: only the newest damaged folder is kept.
 
     Raises:
-        OSError, sqlite3.Error: the disk is full or out of reach; the damaged store is still in its place.
+        OSError, MirrorError: the disk is full or out of reach; the damaged store is still in its place.
     """
     started = time.monotonic()
     growing = folder / _GROWING
@@ -89,10 +88,15 @@ def finish(folder: Path) -> None:
     if (folder / _COMPLETE).exists():
         _swap(folder)
     elif not folder.exists():
-        for aside in _set_aside(folder)[-1:]:
+        for aside in set_aside(folder)[-1:]:
             if (aside / _COMPLETE).exists():
                 _put_in_place(aside, folder)
     shutil.rmtree(folder / _GROWING, ignore_errors=True)
+
+
+def set_aside(folder: Path) -> list[Path]:
+    """Return the damaged folders that healings have set aside, the oldest first."""
+    return sorted(entry for entry in folder.parent.iterdir() if entry.name.startswith(f"{folder.name}.damaged-"))
 
 
 def _collections(folder: Path) -> tuple[list[_Damaged], bool]:
@@ -122,7 +126,7 @@ def _about(file: Path) -> tuple[str, dict[str, Any]] | None:
     try:
         with closing(Mirror(file)) as mirror:
             return mirror.about()
-    except sqlite3.DatabaseError as error:
+    except MirrorError as error:
         if not is_broken(error):
             raise
         return None
@@ -153,7 +157,7 @@ def _copy(collection: Any, file: Path) -> tuple[int, int | None]:
                 if len(page) >= _ENTRIES:
                     _write(collection, page)
                     page = []
-    except sqlite3.DatabaseError as error:
+    except MirrorError as error:
         if not is_broken(error):
             raise
         broken = True
@@ -174,7 +178,7 @@ def _write(collection: Any, page: list[Copy]) -> None:
 def _swap(folder: Path) -> Path:
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     aside = folder.with_name(f"{folder.name}.damaged-{moment}")
-    older = _set_aside(folder)
+    older = set_aside(folder)
     folder.rename(aside)
     _put_in_place(aside, folder)
     for one in older:
@@ -186,7 +190,3 @@ def _put_in_place(aside: Path, folder: Path) -> None:
     (aside / _COMPLETE).rename(folder)
     sync_path(aside)
     sync_path(folder.parent)
-
-
-def _set_aside(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.parent.iterdir() if entry.name.startswith(f"{folder.name}.damaged-"))

@@ -34,7 +34,9 @@ def _torn(header: Path) -> str:
     data, lengths, links = parts
     # More is no fault: a new index has room for vectors that are still in the log.
     held = min(data.stat().st_size // size, lengths.stat().st_size // 4, _linked(links, elements))
-    return f"a kill tore its index: the header speaks of {elements} vectors, the data holds {held}" * (held < elements)
+    if held >= elements:
+        return ""
+    return f"a kill tore its index: the header speaks of {elements} vectors, the data holds {held}"
 
 
 def _linked(links: Path, most: int) -> int:

@@ -48,6 +48,10 @@ SELECT document, number FROM entries WHERE EXISTS (SELECT 1 FROM turns) AND turn
 """
 
 
+MirrorError = sqlite3.Error
+"""What a mirror raises when its file is broken or out of reach."""
+
+
 @dataclass(frozen=True, slots=True)
 class Copy:
     """One entry of a collection, whole."""
@@ -77,7 +81,7 @@ class Mirror:
         file: where it lies; made when it is missing.
 
     Raises:
-        sqlite3.DatabaseError: the file is broken, or out of reach.
+        MirrorError: the file is broken, or out of reach.
     """
 
     def __init__(self, file: Path) -> None:
@@ -167,7 +171,7 @@ class Mirror:
         """Return each document's chunks; None for one of which something is missing, uncertain or of another version.
 
         Raises:
-            sqlite3.DatabaseError: the file is broken; what was returned before stands.
+            MirrorError: the file is broken; what was returned before stands.
         """
         for _, rows in groupby(self._rows(_IN_ORDER), lambda row: row.document):
             chunks = list(rows)
@@ -202,7 +206,7 @@ class Mirror:
             yield _Row(document, number, turn, certain, copy)
 
 
-def is_broken(error: sqlite3.Error) -> bool:
+def is_broken(error: MirrorError) -> bool:
     """Tell whether an error means that the file is no sound database."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -218,6 +222,8 @@ def _database(file: Path) -> sqlite3.Connection:
     try:
         # One process owns the folder, so that no file has to be shared; `FULL` is set where it matters.
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        # An entry takes 2 KB and more: on SQLite's own pages of 4 KB half of the file would be empty.
+        database.execute("PRAGMA page_size = 32768")
         database.execute("PRAGMA journal_mode = WAL")
         database.executescript(_SCHEMA)
     except BaseException:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from syncd.knowledge.chroma.mirror import Copy, Mirror, is_broken, remove_mirror
+from syncd.knowledge.chroma.mirror import Copy, Mirror, MirrorError, is_broken, remove_mirror
 from syncd.model.record import Metadata
 
 _PREFIX, _SUFFIX = "mirror-", ".sqlite3"
@@ -62,7 +61,7 @@ class MirroredCollection:
         with ExitStack() as turn:
             try:
                 turn.enter_context(write())
-            except sqlite3.DatabaseError as error:
+            except MirrorError as error:
                 if not is_broken(error):
                     raise
                 self._mirror.renew()
@@ -115,7 +114,7 @@ def _sound(file: Path) -> Mirror:
     """Open a mirror, and begin again where there is none or a broken one: what it lacks is read from the collection."""
     try:
         return Mirror(file)
-    except sqlite3.DatabaseError as error:
+    except MirrorError as error:
         if not is_broken(error):
             raise
         remove_mirror(file)

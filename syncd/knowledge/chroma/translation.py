@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 
 from syncd.errors import PermanentError, RecordError, SyncdError, TransientError, Unavailable
+from syncd.knowledge.chroma.mirror import MirrorError
 
 _ENVIRONMENT = re.compile(
     r"locked|busy|disk is full|no space|read-?only|permission denied|unable to open|too many open files"
@@ -70,7 +70,7 @@ def _translation(error: BaseException, place: str, opening: bool, row_values: bo
         return PermanentError(
             f"{place} holds vectors of another length: {text}", "restore the embedder it was made with"
         )
-    unreadable = opening and isinstance(error, sqlite3.Error | OSError)
+    unreadable = opening and isinstance(error, MirrorError | OSError)
     if unreadable or (_ENVIRONMENT.search(text) and name == "InternalError"):
         unusable = Unavailable if opening else TransientError
         return unusable(f"{place} cannot be used: {text}", "check the disk's space and permissions")

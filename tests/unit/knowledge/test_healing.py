@@ -38,7 +38,7 @@ STEPS = {
 }
 
 
-def end(*_: object) -> None:
+def end(*_: object, **__: object) -> None:
     """End as a kill ends."""
     os.kill(os.getpid(), signal.SIGKILL)
 
