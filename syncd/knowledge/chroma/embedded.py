@@ -67,7 +67,8 @@ def open_embedded(folder: Path, name: str, embedding: str, holder: Mapping[str, 
     lock = FolderLock(folder, holder)
     try:
         with _usable(folder):
-            finish(folder)
+            if aside := finish(folder):
+                _log.warning("the healing of %s that was cut off is complete: its files are now in %s", name, aside)
             _try_out(folder)
             if folder.exists() and not is_closed(folder) and (damage := _examine(folder, lock)):
                 _heal(folder, name, damage)

@@ -83,15 +83,21 @@ def heal(folder: Path) -> Healed:
     )
 
 
-def finish(folder: Path) -> None:
-    """Complete a healing that was cut off when its new store was complete; drop what is left of any other."""
+def finish(folder: Path) -> Path | None:
+    """Complete a healing that was cut off when its new store was complete, and drop what is left of any other.
+
+    Returns:
+        Where the damaged files are now, if there was a healing to complete.
+    """
+    shutil.rmtree(folder / _GROWING, ignore_errors=True)
     if (folder / _COMPLETE).exists():
-        _swap(folder)
-    elif not folder.exists():
+        return _swap(folder)
+    if not folder.exists():
         for aside in set_aside(folder)[-1:]:
             if (aside / _COMPLETE).exists():
                 _put_in_place(aside, folder)
-    shutil.rmtree(folder / _GROWING, ignore_errors=True)
+                return aside
+    return None
 
 
 def set_aside(folder: Path) -> list[Path]:
