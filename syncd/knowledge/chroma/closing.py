@@ -11,11 +11,10 @@ _MARK = "closed.json"
 
 def mark_closed(folder: Path) -> None:
     """Sync every file to disk, which Chroma does not do for its index, and then leave the mark."""
-    sizes = _sizes(folder)
-    for path in (*(folder / name for name in sizes), *_folders(folder)):
+    for path in folder.rglob("*"):
         sync_path(path)
     mark = folder / _MARK
-    mark.write_text(json.dumps(sizes))
+    mark.write_text(json.dumps(_sizes(folder)))
     sync_path(mark)
     sync_path(folder)
 
@@ -48,7 +47,3 @@ def sync_path(path: Path) -> None:
 def _sizes(folder: Path) -> dict[str, int]:
     files = (file for file in folder.rglob("*") if file.is_file() and file.name != _MARK)
     return {str(file.relative_to(folder)): file.stat().st_size for file in sorted(files)}
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [entry for entry in folder.rglob("*") if entry.is_dir()]

@@ -127,8 +127,12 @@ class Mirror:
 
         def update(turn: int) -> None:
             for entry, metadata in metadatas:
-                for row in self._rows(_ONE, _split(entry)):
-                    self._put([(Copy(entry, row.copy.text, metadata, row.copy.vector), turn)])
+                for row in list(self._rows(_ONE, _split(entry))):
+                    if row.certain:
+                        self._put([(Copy(entry, row.copy.text, metadata, row.copy.vector), turn)])
+                    else:
+                        # The collection may hold another text, which nothing that is kept here may be taken for.
+                        self._forget([entry])
 
         with self._turn(update):
             yield

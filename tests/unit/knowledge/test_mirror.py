@@ -153,6 +153,24 @@ def test_an_entry_that_was_changed_on_the_disk_is_not_trusted(tmp_path: Path, ch
         assert whole(mirror)[0] == [texts(copies("b", 1))]
 
 
+@pytest.mark.parametrize("doubt", ["never answered", "changed on the disk"])
+def test_new_metadata_does_not_make_a_doubtful_text_certain(tmp_path: Path, doubt: str) -> None:
+    """The collection may hold another text under the same mark."""
+    with closing(Mirror(tmp_path / "mirror")) as mirror:
+        put(mirror, copies("a", 2))
+        if doubt == "never answered":
+            put(mirror, copies("a", 2, version=2)[1:], arrives=False)
+    if doubt == "changed on the disk":
+        with closing(sqlite3.connect(tmp_path / "mirror")) as database, database:
+            database.execute("UPDATE entries SET text = 'another' WHERE number = 1")
+    with closing(Mirror(tmp_path / "mirror")) as mirror:
+        for number in (1, 0):
+            entry = copies("a", 2)[number]
+            with mirror.updating([(entry.id, {**entry.metadata, "new": 1})]):
+                pass
+        assert whole(mirror) == ([], 1)
+
+
 def test_every_change_of_a_knowledge_base_is_mirrored(folder: Path) -> None:
     """New texts, fewer chunks, new metadata, removals: both copies are always the same."""
     store = opened(folder)
