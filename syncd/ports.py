@@ -263,8 +263,8 @@ class KnowledgeBase(Protocol):
     """A store of documents: chunks with vectors, metadata and a fingerprint, found by id and by meaning.
 
     It records the embedding fingerprint that it was opened with and refuses another one (PermanentError), so that
-    vectors of two models never meet. Opening it checks that it answers; one that is damaged for good is set aside
-    and started anew under a new identity.
+    vectors of two models never meet. Opening it checks that it answers; one that is damaged for good is set aside,
+    and one with all documents that are certain takes its place under a new identity.
     """
 
     def identity(self) -> Identity:

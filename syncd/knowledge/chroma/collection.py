@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from syncd.errors import PermanentError
 from syncd.knowledge.chroma.connection import Connection
-from syncd.model.record import Identity
+from syncd.model.record import Identity, Metadata
 
 _UUID = "syncd_uuid"
 _EPOCH = "syncd_epoch"
@@ -45,9 +45,17 @@ class Binding:
         try:
             model = self._model()
         except NotFoundError:
-            model = self._create(embedding)
+            model = self._create({_UUID: str(uuid4()), _EPOCH: 0, _EMBEDDING: embedding})
         self._check(model.metadata or {}, embedding)
         return self._collection(model)
+
+    def replace(self, metadata: Metadata) -> Any:
+        """Make the collection that takes the place of a damaged one.
+
+        Args:
+            metadata: the damaged one's, all of which is kept but the identity: whoever remembers that one shall notice.
+        """
+        return self._collection(self._create({**metadata, _UUID: str(uuid4())}))
 
     def exists(self) -> bool:
         """Tell whether there is a collection of this name, whoever made it."""
@@ -91,7 +99,7 @@ class Binding:
         where = self.connection
         return where.api.get_collection(name=self.name, tenant=where.tenant, database=where.database)
 
-    def _create(self, embedding: str) -> Any:
+    def _create(self, metadata: Metadata) -> Any:
         from chromadb.errors import InvalidArgumentError, NotFoundError
 
         where = self.connection
@@ -102,7 +110,7 @@ class Binding:
                 configuration={
                     "hnsw": {"space": "cosine", "max_neighbors": NEIGHBORS, "sync_threshold": ROWS_BETWEEN_WRITES}
                 },
-                metadata={_UUID: str(uuid4()), _EPOCH: 0, _EMBEDDING: embedding},
+                metadata=dict(metadata),
                 tenant=where.tenant,
                 database=where.database,
             )
@@ -117,16 +125,18 @@ class Binding:
     def _collection(self, model: Any) -> Any:
         from chromadb.api.models.Collection import Collection
 
-        return Collection(client=self.connection.api, model=model, embedding_function=None)
+        collection = Collection(client=self.connection.api, model=model, embedding_function=None)
+        mirrors = self.connection.mirrors
+        return collection if mirrors is None else mirrors.of(collection)
 
-    def _require_ours(self, metadata: dict[str, Any]) -> None:
-        if not {_UUID, _EPOCH, _EMBEDDING} <= metadata.keys():
+    def _require_ours(self, metadata: Metadata) -> None:
+        if not is_ours(metadata):
             raise PermanentError(
                 f"the collection {self.name} was not made by syncd, and stays as it is",
                 "give the knowledge base another name, or remove that collection",
             )
 
-    def _check(self, metadata: dict[str, Any], embedding: str) -> None:
+    def _check(self, metadata: Metadata, embedding: str) -> None:
         self._require_ours(metadata)
         if metadata[_EMBEDDING] != embedding:
             raise PermanentError(
@@ -134,3 +144,8 @@ class Binding:
                 f"it holds {metadata[_EMBEDDING]}, the configuration says {embedding}",
                 "restore the old embedder and chunking, or point the job at a new knowledge base",
             )
+
+
+def is_ours(metadata: Metadata | None) -> bool:
+    """Tell by its metadata whether syncd made a collection."""
+    return {_UUID, _EPOCH, _EMBEDDING} <= (metadata or {}).keys()

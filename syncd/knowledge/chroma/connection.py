@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from syncd.knowledge.chroma.mirrored import Mirrors
 from syncd.knowledge.chroma.options import ChromaOptions
 
 LOCAL = "default_tenant", "default_database"
@@ -16,12 +17,22 @@ LOCAL = "default_tenant", "default_database"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An open Chroma, and which of its databases is meant."""
+    """An open Chroma, which of its databases is meant, and the mirrors of its collections where syncd keeps them."""
 
     api: Any
     tenant: str
     database: str
     close: Callable[[], None]
+    mirrors: Mirrors | None = None
+
+    def collections(self) -> list[Any]:
+        """Return what the database says of its collections, without opening them."""
+        return list(self.api.list_collections(tenant=self.tenant, database=self.database))
+
+    def prune(self) -> None:
+        """Remove the mirrors of collections that are gone."""
+        if self.mirrors is not None:
+            self.mirrors.prune([str(model.id) for model in self.collections()])
 
 
 def connect_embedded(folder: Path) -> Connection:
@@ -36,7 +47,13 @@ def connect_embedded(folder: Path) -> Connection:
     )
     api = _api(system)
     system.start()
-    return Connection(api, *LOCAL, close=system.stop)
+    mirrors = Mirrors(folder)
+
+    def close() -> None:
+        mirrors.close()
+        system.stop()
+
+    return Connection(api, *LOCAL, close, mirrors)
 
 
 def connect_server(options: ChromaOptions) -> Connection:

@@ -1,4 +1,4 @@
-"""Opens an embedded store, and starts anew in place of one that is damaged for good."""
+"""Opens an embedded store, and heals one that is damaged for good."""
 
 from __future__ import annotations
 
@@ -8,40 +8,55 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from syncd.errors import SyncdError, Unavailable
+from syncd.errors import PermanentError, SyncdError, Unavailable
+from syncd.knowledge.chroma.closing import is_closed, mark_closed, unmark
 from syncd.knowledge.chroma.collection import Binding
-from syncd.knowledge.chroma.connection import Connection, connect_embedded
+from syncd.knowledge.chroma.connection import connect_embedded
+from syncd.knowledge.chroma.healing import finish, heal, set_aside
 from syncd.knowledge.chroma.lock import FolderLock
 from syncd.knowledge.chroma.probe import glance
 from syncd.knowledge.chroma.translation import is_damage, translated
 
 _log = logging.getLogger(__name__)
 
-_PROBE_SECONDS = 180.0
-"""How long a store may take to answer after it was not closed in order; a torn index can keep it busy for ever."""
+_SECONDS, _BYTES_PER_SECOND = 180.0, 10e6
+"""How long the examination of a store may take, for its size; a torn index can keep it busy for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedStore:
     """An embedded store that answered, and the lock on its folder."""
 
+    folder: Path
     binding: Binding
     collection: Any
     lock: FolderLock
+
+    def close(self, *, in_order: bool) -> None:
+        """Let go of it.
+
+        Args:
+            in_order: whether the next owner may trust what it finds.
+        """
+        try:
+            self.binding.connection.close()
+            if in_order:
+                _trust(self.folder)
+        finally:
+            self.lock.release()
 
 
 def open_embedded(folder: Path, name: str, embedding: str, holder: Mapping[str, str]) -> OpenedStore:
     """Open the store in a folder once it has shown that it answers.
 
-    When its last owner was killed, it is examined in another process first. A damaged one is renamed to
-    `<folder>.damaged-<time>`, and an empty one takes its place.
+    When its last owner did not close it in order, it is examined in another process first. A damaged one is renamed to
+    `<folder>.damaged-<time>`, and one that holds all that is certain of it takes its place.
 
     Raises:
         InUse: another process owns the folder.
@@ -51,25 +66,33 @@ def open_embedded(folder: Path, name: str, embedding: str, holder: Mapping[str, 
     folder = folder.expanduser().resolve()
     lock = FolderLock(folder, holder)
     try:
-        _require_usable(folder)
-        if lock.left_open and (damage := _examine(folder, name, lock)):
-            _set_aside(folder, name, damage)
+        with _usable(folder):
+            if aside := finish(folder):
+                _log.warning("the healing of %s that was cut off is complete: its files are now in %s", name, aside)
+            _try_out(folder)
+            if folder.exists() and not is_closed(folder) and (damage := _examine(folder, lock)):
+                _heal(folder, name, damage)
+            unmark(folder)
         try:
             binding, collection = _open(folder, name, embedding)
         except SyncdError as error:
+            if isinstance(error, PermanentError):
+                # Nothing was written, and whoever asks next need not examine it again.
+                _trust(folder)
             if not is_damage(error):
                 raise
-            _require_usable(folder)
-            _set_aside(folder, name, error.message)
+            with _usable(folder):
+                _try_out(folder)
+                _heal(folder, name, error.message)
             binding, collection = _open(folder, name, embedding)
     except BaseException:
-        lock.release(in_order=not lock.left_open)
+        lock.release()
         raise
-    return OpenedStore(binding, collection, lock)
+    return OpenedStore(folder, binding, collection, lock)
 
 
 def remove_embedded(folder: Path, holder: Mapping[str, str]) -> None:
-    """Remove a folder with all that it holds, unless it is gone already; its empty lock file stays.
+    """Remove a folder with all that it holds, and what was set aside of it; its empty lock file stays.
 
     Raises:
         InUse: a process owns it.
@@ -79,9 +102,9 @@ def remove_embedded(folder: Path, holder: Mapping[str, str]) -> None:
         raise Unavailable(f"{folder} is a link, and what it leads to stays as it is", "remove the link by hand")
     lock = FolderLock(folder, holder)
     try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        pass
+        for one in (*set_aside(folder), folder):
+            if one.exists():
+                shutil.rmtree(one)
     except OSError as error:
         raise Unavailable(f"{folder} cannot be removed: {error}", "remove it by hand") from error
     finally:
@@ -90,27 +113,29 @@ def remove_embedded(folder: Path, holder: Mapping[str, str]) -> None:
 
 def _open(folder: Path, name: str, embedding: str) -> tuple[Binding, Any]:
     with translated(f"the knowledge base {name} in {folder}", opening=True):
-        connection: Connection = connect_embedded(folder)
+        connection = connect_embedded(folder)
         try:
             binding = Binding(connection, name)
             collection = binding.open(embedding)
             glance(collection)
+            connection.prune()
         except BaseException:
             connection.close()
             raise
     return binding, collection
 
 
-def _examine(folder: Path, name: str, lock: FolderLock) -> str:
+def _examine(folder: Path, lock: FolderLock) -> str:
     """Return what is damaged in a store whose last owner did not close it; nothing when it is sound."""
-    command = [sys.executable, "-m", "syncd.knowledge.chroma.examination", str(folder), name]
+    command = [sys.executable, "-m", "syncd.knowledge.chroma.examination", str(folder)]
+    limit = _SECONDS + sum(file.stat().st_size for file in folder.rglob("*")) / _BYTES_PER_SECOND
     try:
-        # The probe holds the lock too: should this process be killed now, nobody opens the folder beside it.
+        # The examination holds the lock too: should this process be killed now, nobody opens the folder beside it.
         ended = subprocess.run(  # noqa: S603 - our own interpreter and module
-            command, capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False, pass_fds=[lock.descriptor]
+            command, capture_output=True, text=True, timeout=limit, check=False, pass_fds=[lock.descriptor]
         )
     except subprocess.TimeoutExpired:
-        return f"it did not answer within {_PROBE_SECONDS:.0f} s"
+        return f"it did not answer within {limit:.0f} s"
     except OSError as error:
         raise Unavailable(f"{folder} cannot be examined: {error}", "free memory or process slots") from error
     if ended.returncode in {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}:
@@ -120,24 +145,41 @@ def _examine(folder: Path, name: str, lock: FolderLock) -> str:
     return ended.stdout.strip()
 
 
-def _set_aside(folder: Path, name: str, damage: str) -> None:
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    aside = folder.with_name(f"{folder.name}.damaged-{moment}")
-    try:
-        folder.rename(aside)
-    except OSError as error:
-        raise Unavailable(f"{folder} is damaged and cannot be set aside: {error}", "move it away by hand") from error
+def _heal(folder: Path, name: str, damage: str) -> None:
+    with translated(f"a store in place of {folder}, which is damaged ({damage}),", opening=True):
+        healed = heal(folder)
     _log.warning(
-        "the knowledge base %s is damaged (%s): its files are now in %s, and it starts empty under a new identity; "
-        "every document will be embedded again",
+        "the knowledge base %s was damaged (%s) and has been rebuilt under a new identity in %.1f s: "
+        "%d documents were recovered, %s will be embedded again; its files are now in %s",
         name,
         damage,
-        aside,
+        healed.seconds,
+        healed.recovered,
+        "an unknown number" if healed.lost is None else healed.lost,
+        healed.aside,
     )
 
 
-def _require_usable(folder: Path) -> None:
-    """Check that files here can be opened and written, so that an environment's fault is not taken for damage."""
+def _trust(folder: Path) -> None:
+    """Spare the next owner the examination, if the disk takes the mark."""
+    with suppress(OSError):
+        mark_closed(folder)
+
+
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    """Tell an environment's fault as such, so that it is not taken for damage."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"the folder {folder} cannot be used: {error.strerror or error}",
+            "check its permissions and the disk's space",
+        ) from error
+
+
+def _try_out(folder: Path) -> None:
+    """Open every file here for writing, and write one."""
     if not folder.exists():
         return
     trial = folder / f".syncd-{os.getpid()}"
@@ -150,11 +192,6 @@ def _require_usable(folder: Path) -> None:
             stream.write(bytes(65_536))
             stream.flush()
             os.fsync(stream.fileno())
-    except OSError as error:
-        raise Unavailable(
-            f"the folder {folder} cannot be used: {error.strerror or error}",
-            "check its permissions and the disk's space",
-        ) from error
     finally:
         with suppress(OSError):
             trial.unlink(missing_ok=True)

@@ -12,24 +12,45 @@ _VERSION = 1
 
 
 def torn(folder: Path) -> str:
-    """Compare what each index says of itself with the size of its data, without opening it.
+    """Compare what each index says of itself with what its files hold, without opening it.
 
-    Chroma writes these files one after the other. A header that is newer than the data makes it read memory that
+    Chroma writes these files one after the other. A header that is newer than the rest makes it read memory that
     nobody wrote, which may look right, find the wrong text, or end the process.
 
     Returns:
         What is wrong; empty when nothing is, or when the files are of a form that is not known here.
     """
-    for header in sorted(folder.glob("*/header.bin")):
-        start = header.read_bytes()[: _HEADER.size]
-        if len(start) < _HEADER.size:
-            continue
-        version, _, _, elements, size = _HEADER.unpack(start)
-        data = header.with_name("data_level0.bin")
-        if version != _VERSION or not size or not data.exists():
-            continue
-        held = data.stat().st_size
-        # More is no fault: a new index has room for vectors that are still in the log.
-        if held < elements * size:
-            return f"a kill tore its index: the header speaks of {elements} vectors, the data holds {held // size}"
-    return ""
+    return next(filter(None, map(_torn, sorted(folder.glob("*/header.bin")))), "")
+
+
+def _torn(header: Path) -> str:
+    start = header.read_bytes()[: _HEADER.size]
+    if len(start) < _HEADER.size:
+        return ""
+    version, _, _, elements, size = _HEADER.unpack(start)
+    parts = [header.with_name(name) for name in ("data_level0.bin", "length.bin", "link_lists.bin")]
+    if version != _VERSION or not size or not all(part.exists() for part in parts):
+        return ""
+    data, lengths, links = parts
+    # More is no fault: a new index has room for vectors that are still in the log.
+    held = min(data.stat().st_size // size, lengths.stat().st_size // 4, _linked(links, elements))
+    if held >= elements:
+        return ""
+    return f"a kill tore its index: the header speaks of {elements} vectors, the data holds {held}"
+
+
+def _linked(links: Path, most: int) -> int:
+    """Count the vectors whose links beyond the lowest level are there: the links' bytes, and then the links."""
+    content = links.read_bytes()
+    place = count = 0
+    while count < most and place + 4 <= len(content):
+        place += 4 + int.from_bytes(content[place : place + 4], "little")
+        if place <= len(content):
+            count += 1
+    return count
+
+
+def has_database(folder: Path) -> bool:
+    """Tell whether Chroma's database is there; in place of a missing or an empty one Chroma makes another."""
+    database = folder / "chroma.sqlite3"
+    return database.exists() and database.stat().st_size > 0

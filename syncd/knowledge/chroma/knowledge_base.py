@@ -66,10 +66,10 @@ class ChromaKnowledgeBase:
         self._place = f"the knowledge base {name} ({options.url or options.path})"
         self._closed = False
         self._sound = True
-        self._lock = None
+        self._store = None
         if options.path is not None:
-            store = open_embedded(Path(options.path), name, embedding, holder)
-            self._binding, self._collection, self._lock = store.binding, store.collection, store.lock
+            self._store = open_embedded(Path(options.path), name, embedding, holder)
+            self._binding, self._collection = self._store.binding, self._store.collection
         else:
             self._binding = Binding(connect_server(options), name)
             self._collection = self._open_served(embedding)
@@ -237,12 +237,11 @@ class ChromaKnowledgeBase:
         if self._closed:
             return
         self._closed = True
-        try:
-            with translated(self._place):
+        with translated(self._place):
+            if self._store is None:
                 self._binding.connection.close()
-        finally:
-            if self._lock is not None:
-                self._lock.release(in_order=self._sound)
+            else:
+                self._store.close(in_order=self._sound)
 
     def _open_served(self, embedding: str) -> Any:
         try:

@@ -15,7 +15,7 @@ class FolderLock:
     """A lock on a folder, held until it is released or the process ends, however it ends.
 
     It is a file beside the folder, so that the folder can be moved away under it. While it is held it tells who holds
-    it; it is empty after a release, and so also tells whether the last owner let go in good order.
+    it; it is empty after a release.
 
     Args:
         folder: the folder to own.
@@ -42,7 +42,6 @@ class FolderLock:
             owner = _told(self._file)
             os.close(self._file)
             raise _in_use(folder, owner) from error
-        self.left_open = bool(_told(self._file))
         try:
             self._write(json.dumps(dict(holder) or {"pid": str(os.getpid())}))
         except OSError as error:
@@ -56,14 +55,9 @@ class FolderLock:
         """The open lock file: a child process that is given it holds the lock as well."""
         return self._file
 
-    def release(self, *, in_order: bool = True) -> None:
-        """Let go.
-
-        Args:
-            in_order: whether the next owner may trust what it finds.
-        """
-        if in_order:
-            self._write("")
+    def release(self) -> None:
+        """Let go."""
+        self._write("")
         os.close(self._file)
 
     def _write(self, text: str) -> None:

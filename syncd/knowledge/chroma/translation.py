@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import httpx
 
 from syncd.errors import PermanentError, RecordError, SyncdError, TransientError, Unavailable
+from syncd.knowledge.chroma.mirror import MirrorError
 
 _ENVIRONMENT = re.compile(
     r"locked|busy|disk is full|no space|read-?only|permission denied|unable to open|too many open files"
@@ -69,7 +70,8 @@ def _translation(error: BaseException, place: str, opening: bool, row_values: bo
         return PermanentError(
             f"{place} holds vectors of another length: {text}", "restore the embedder it was made with"
         )
-    if _ENVIRONMENT.search(text) and name == "InternalError":
+    unreadable = opening and isinstance(error, MirrorError | OSError)
+    if unreadable or (_ENVIRONMENT.search(text) and name == "InternalError"):
         unusable = Unavailable if opening else TransientError
         return unusable(f"{place} cannot be used: {text}", "check the disk's space and permissions")
     if row_values and (isinstance(error, ValueError | TypeError | OverflowError) or name == "InvalidArgumentError"):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-import chromadb
 import pytest
-from chromadb.config import Settings
 
+from syncd.chunk.text import TextChunker, TextOptions
+from syncd.embed.hashing import HashingEmbedder, HashingOptions
+from syncd.knowledge.chroma import ChromaKnowledgeBase
+from syncd.knowledge.chroma.options import ChromaOptions
 from tests.integration.cli.conftest import Shop, Started
 
 
@@ -16,9 +18,12 @@ from tests.integration.cli.conftest import Shop, Started
 def damaged(shop: Shop) -> Shop:
     """A shop in step but for one document that the store has lost and one new row; no tick mends it."""
     assert shop.json("sync", "orders")["embedded"] == 40
-    client = chromadb.PersistentClient(str(shop.folder / "data" / "kb"), Settings(anonymized_telemetry=False))
-    client.get_collection("goods", embedding_function=None).delete(ids=["shop.orders:7#0"])
-    client.close()
+    embedder = HashingEmbedder(HashingOptions())
+    chunker = TextChunker(TextOptions(), embedder)
+    embedding = f"{embedder.fingerprint} {chunker.fingerprint}"
+    store = ChromaKnowledgeBase("goods", ChromaOptions(path=str(shop.folder / "data" / "kb")), embedding, {})
+    store.delete(["shop.orders:7"])
+    store.close()
     shop.execute("INSERT INTO orders VALUES (41, 'a late one', '041', 1.5, 1, '2027-01-01 00:00:00')")
     assert shop.syncd("jobs", "pause", "orders").returncode == 0
     return shop

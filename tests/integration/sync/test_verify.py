@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,25 +59,34 @@ def documents(first: int, last: int) -> set[str]:
     return {f"db.t:{n}" for n in range(first, last + 1)}
 
 
+@contextmanager
+def opened(world: World) -> Iterator[Any]:
+    """The collection of the knowledge base with its second copy, to be damaged behind syncd's back."""
+    with Engine.of(world) as engine, engine.parts.target("kb_one") as target:
+        store: Any = target.knowledge_base
+        yield store._collection
+
+
 def damage(world: World, *, surplus: bool = True) -> None:
     """Remove 50 documents' vectors, corrupt 5 documents' metadata, add 3 orphans and 2 left-over chunks."""
-    with world._client() as client:
-        collection = client.get_collection("kb_one", embedding_function=None)
+    with opened(world) as collection:
         collection.delete(ids=[f"db.t:{n}#0" for n in range(1, 51)])
         collection.update(ids=[f"db.t:{n}#0" for n in range(60, 63)], metadatas=[{"tag": "corrupt"}] * 3)
         collection.update(ids=["db.t:63#0"], metadatas=[{"f": "63"}])
         collection.update(ids=["db.t:64#0"], metadatas=[{"syncd_mark": None}])
-        vectors = np.random.default_rng(7).standard_normal((5, len(collection.peek(1)["embeddings"][0])))
+        vectors = np.random.default_rng(7).standard_normal(
+            (5, len(collection.get(limit=1, include=["embeddings"])["embeddings"][0]))
+        )
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         orphan = {"syncd_mark": f"1:{'0' * 32}:{'0' * 32}:1", "tag": "tag1"}
-        collection.add(
+        collection.upsert(
             ids=["db.t:9001#0", "db.t:9002#0", 'db.t:"1"#0'],
             embeddings=vectors[:3].tolist(),
             documents=["a", "b", "c"],
             metadatas=[orphan] * 3,
         )
         if surplus:
-            collection.add(
+            collection.upsert(
                 ids=["db.t:70#1", "db.t:71#4"],
                 embeddings=vectors[3:].tolist(),
                 documents=["an older tail", "another"],
@@ -111,8 +123,8 @@ def test_exactly_what_is_wrong_is_reported_and_mended(world: World) -> None:
 
 def test_a_lost_part_of_a_document_is_missed(world: World) -> None:
     """A document whose mark is there and whose second chunk is not; only that chunk is embedded again."""
-    with world._client() as client:
-        client.get_collection("kb_one", embedding_function=None).delete(ids=["db.t:301#1", "db.t:305#1"])
+    with opened(world) as collection:
+        collection.delete(ids=["db.t:301#1", "db.t:305#1"])
     assert world.sync(options=RunOptions(full=True)).counts.embedded == 0, "its fingerprint is there"
     assert verified(world)[0] == {Kind.MISSING: {"db.t:301", "db.t:305"}}
     run = repaired(world)
@@ -137,10 +149,10 @@ def test_changes_of_the_table_that_no_run_saw_are_found(world: World) -> None:
 
 def test_vectors_that_no_search_finds_are_reported_by_id(world: World) -> None:
     """A damaged vector, and vectors that the index does not reach."""
-    with world._client() as client:
-        collection = client.get_collection("kb_one", embedding_function=None)
-        dimension = len(collection.peek(1)["embeddings"][0])
-        collection.update(ids=["db.t:10#0"], embeddings=[[0.5] + [0.0] * (dimension - 1)])
+    with opened(world) as collection:
+        held = collection.get(ids=["db.t:10#0"], include=["embeddings", "documents", "metadatas"])
+        dull = [[0.5] + [0.0] * (len(held["embeddings"][0]) - 1)]
+        collection.upsert(ids=held["ids"], embeddings=dull, documents=held["documents"], metadatas=held["metadatas"])
     kinds, _, [difference] = verified(world)
     assert kinds == {Kind.UNREACHABLE: {"db.t:10"}}
     assert difference.detail == "a damaged vector: chunk 0"

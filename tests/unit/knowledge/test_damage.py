@@ -1,4 +1,4 @@
-"""An embedded Chroma that is damaged for good is set aside; one that is merely out of reach is left alone."""
+"""An embedded Chroma that is damaged for good is healed; one that is merely out of reach is left alone."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import logging
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from syncd.errors import InUse, TransientError, Unavailable
 from syncd.knowledge.chroma import ChromaKnowledgeBase, collection
+from syncd.knowledge.chroma.closing import is_closed, mark_closed, unmark
 from syncd.knowledge.chroma.options import ChromaOptions
 from syncd.testing.documents import numbered
 
@@ -37,8 +38,8 @@ def index_of(folder: Path) -> Path:
 
 
 def killed(folder: Path) -> None:
-    """Leave the lock file as an owner leaves it that was killed."""
-    folder.with_name(folder.name + ".lock").write_text('{"pid": "1"}')
+    """Leave the folder as an owner leaves it that was killed."""
+    unmark(folder)
 
 
 def set_aside(folder: Path) -> list[Path]:
@@ -88,34 +89,38 @@ def killed_while_writing(halves: tuple[Path, Path], tmp_path: Path) -> Callable[
 
 @pytest.fixture
 def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
-    """Copy a store with its lock file into this test's own folder."""
+    """Copy a store into this test's own folder."""
 
     def copy(folder: Path) -> Path:
         target = tmp_path / "kb"
         shutil.copytree(folder, target)
-        shutil.copy(folder.with_name(folder.name + ".lock"), tmp_path / "kb.lock")
         return target
 
     return copy
 
 
-def assert_started_anew(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The store is empty and works, the old files are kept, and one warning says so."""
+def assert_healed(folder: Path, caplog: pytest.LogCaptureFixture, documents: int) -> None:
+    """Every document is there with its vector, the old files are kept, and one warning says so."""
     with caplog.at_level(logging.WARNING):
         store = opened(folder)
-    assert store.count() == 0
-    store.upsert(DOCUMENTS[:3])
+    held = DOCUMENTS[:documents]
+    assert store.count() == documents
+    assert store.fingerprints([one.id for one in held]) == {one.id: one.fingerprint for one in held}
+    vectors = store._collection.get(ids=[f"{one.id}#0" for one in held], include=["embeddings"])
+    written = {f"{one.id}#0": one.chunks[0].vector for one in held}
+    np.testing.assert_allclose(vectors["embeddings"], [written[entry] for entry in vectors["ids"]], atol=1e-6)
     assert store.search(DOCUMENTS[1].chunks[0].vector, 1, {})[0].text == DOCUMENTS[1].chunks[0].text
+    store.upsert(DOCUMENTS[:3])
     store.close()
     [aside] = set_aside(folder)
-    assert (aside / "chroma.sqlite3").exists()
-    [warning] = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert str(aside) in warning.getMessage()
-    assert "embedded again" in warning.getMessage()
+    [warning] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert f"its files are now in {aside}" in warning
+    assert f"{documents} documents were recovered, 0 will be embedded again" in warning
+    assert is_closed(folder)
     again = opened(folder)
-    assert again.count() == 3
+    assert again.count() == documents
     again.close()
-    assert len(set_aside(folder)) == 1
+    assert set_aside(folder) == [aside]
 
 
 @pytest.mark.parametrize(
@@ -126,61 +131,55 @@ def assert_started_anew(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
         ("header.bin",),  # it reads memory that nobody wrote: all looks right, or the process ends
     ],
 )
-def test_a_store_torn_by_a_kill_is_started_anew(
+def test_a_store_torn_by_a_kill_is_healed(
     killed_while_writing: Callable[..., Path], caplog: pytest.LogCaptureFixture, written: tuple[str, ...]
 ) -> None:
-    """Whatever a torn index does to its reader, the process that opens it lives and starts an empty store."""
-    assert_started_anew(killed_while_writing(*written), caplog)
+    """Whatever a torn index does to its reader, the process that opens it lives and has every vector again."""
+    assert_healed(killed_while_writing(*written), caplog, 1900)
 
 
 @pytest.mark.parametrize(
     ("file", "share"),
-    [("index_metadata.pickle", 0.0), ("index_metadata.pickle", 0.5), ("header.bin", 0.0), ("link_lists.bin", 0.0)],
+    [("index_metadata.pickle", 0.5), ("header.bin", 0.0)],
 )
-def test_a_broken_index_is_started_anew(
+def test_a_broken_index_is_healed(
     sound: Path, copy_of: Callable[[Path], Path], caplog: pytest.LogCaptureFixture, file: str, share: float
 ) -> None:
     """Also when the last owner closed it in order and a disk lost something later."""
     folder = copy_of(sound)
     broken = index_of(folder) / file
-    if file == "link_lists.bin":
-        broken.unlink()
-    else:
-        os.truncate(broken, int(broken.stat().st_size * share))
-    assert_started_anew(folder, caplog)
+    os.truncate(broken, int(broken.stat().st_size * share))
+    assert_healed(folder, caplog, 2400)
 
 
-def test_an_index_that_lost_its_vectors_is_started_anew(
+def test_an_index_that_lost_its_vectors_is_healed(
     sound: Path, copy_of: Callable[[Path], Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A store that counts right and finds nothing is damaged as well."""
     folder = copy_of(sound)
     shutil.rmtree(index_of(folder))
-    killed(folder)
-    assert_started_anew(folder, caplog)
+    assert_healed(folder, caplog, 2400)
 
 
-@pytest.mark.parametrize("keep", [0.5, 0.1])
-def test_a_broken_database_is_started_anew(
-    sound: Path, copy_of: Callable[[Path], Path], caplog: pytest.LogCaptureFixture, keep: float
+def test_a_page_of_the_index_that_never_reached_the_disk_is_noticed(
+    sound: Path, copy_of: Callable[[Path], Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A truncated SQLite file is damage."""
+    """After a power loss a file may be as long as it was and hold zeros: every vector is compared, not a sample."""
     folder = copy_of(sound)
-    database = folder / "chroma.sqlite3"
-    os.truncate(database, int(database.stat().st_size * keep))
-    assert_started_anew(folder, caplog)
+    with (index_of(folder) / "data_level0.bin").open("rb+") as data:
+        data.seek(400_000)
+        data.write(bytes(4096))
+    killed(folder)
+    assert_healed(folder, caplog, 2400)
 
 
-def test_the_identity_changes_with_the_store(killed_while_writing: Callable[..., Path]) -> None:
-    """Whoever remembers the old one learns that it is gone."""
-    folder = killed_while_writing("header.bin", "data_level0.bin")
-    with sqlite3.connect(folder / "chroma.sqlite3") as database:
-        [(before,)] = database.execute("select str_value from collection_metadata where key = 'syncd_uuid'").fetchall()
-    database.close()
-    store = opened(folder)
-    assert store.identity().uuid != before
-    assert store.identity().epoch == 0
-    store.close()
+def test_a_database_that_is_empty_is_healed(
+    sound: Path, copy_of: Callable[[Path], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Chroma would make another one; texts, metadata and vectors are there a second time."""
+    folder = copy_of(sound)
+    os.truncate(folder / "chroma.sqlite3", 0)
+    assert_healed(folder, caplog, 2400)
 
 
 def test_a_sound_store_survives_a_kill(sound: Path, copy_of: Callable[[Path], Path]) -> None:
@@ -191,11 +190,11 @@ def test_a_sound_store_survives_a_kill(sound: Path, copy_of: Callable[[Path], Pa
     assert store.count() == len(DOCUMENTS)
     store.close()
     assert set_aside(folder) == []
-    assert folder.with_name("kb.lock").read_text() == ""
+    assert is_closed(folder)
 
 
 def test_acknowledged_documents_survive_a_real_kill(tmp_path: Path) -> None:
-    """A writer is killed with -9; what it had acknowledged is there, or the store was set aside and says so."""
+    """A writer is killed with -9; what it had acknowledged is there, whether the store had to be healed or not."""
     program = (
         "import sys; from tests.unit.knowledge.test_damage import opened, DOCUMENTS; from pathlib import Path\n"
         "store = opened(Path(sys.argv[1]))\n"
@@ -215,9 +214,8 @@ def test_acknowledged_documents_survive_a_real_kill(tmp_path: Path) -> None:
         writer.send_signal(signal.SIGKILL)
         acknowledged = max([1500, *map(int, writer.stdout.read().split())])
     store = opened(folder)
-    if not set_aside(folder):
-        ids = [one.id for one in DOCUMENTS[:acknowledged]]
-        assert len(store.fingerprints(ids)) == acknowledged
+    ids = [one.id for one in DOCUMENTS[:acknowledged]]
+    assert len(store.fingerprints(ids)) == acknowledged
     store.close()
 
 
@@ -256,6 +254,8 @@ def test_an_unusable_environment_moves_nothing(
         with pytest.raises(Unavailable, match="disk"):
             opened(folder)
     assert set_aside(folder) == []
+    assert not is_closed(folder)
+    mark_closed(folder)
     store = opened(folder)
     assert store.count() == len(DOCUMENTS)
     store.close()
@@ -278,7 +278,7 @@ def test_a_failure_while_open_is_looked_into_at_the_next_opening(
         with pytest.raises(TransientError, match="Failed to apply logs"):
             store.upsert(DOCUMENTS[:1])
     store.close()
-    assert folder.with_name("kb.lock").read_text() != ""
+    assert not is_closed(folder)
     again = opened(folder)
     assert again.count() == len(DOCUMENTS)
     again.close()

@@ -26,7 +26,7 @@ def test_the_same_process_cannot_own_it_twice(tmp_path: Path) -> None:
 
 
 def test_another_process_is_refused_until_the_owner_ends(tmp_path: Path) -> None:
-    """A killed owner leaves no lock behind, and its successor knows that it did not close."""
+    """A killed owner leaves no lock behind."""
     program = (
         "import sys; from pathlib import Path; from syncd.knowledge.chroma.lock import FolderLock\n"
         "FolderLock(Path(sys.argv[1]), {'pid': 'theirs'}); print('held', flush=True); sys.stdin.read()\n"
@@ -38,9 +38,7 @@ def test_another_process_is_refused_until_the_owner_ends(tmp_path: Path) -> None
         with pytest.raises(InUse, match="theirs"):
             FolderLock(tmp_path / "kb", HOLDER)
         owner.kill()
-    successor = FolderLock(tmp_path / "kb", HOLDER)
-    assert successor.left_open
-    successor.release()
+    FolderLock(tmp_path / "kb", HOLDER).release()
 
 
 def test_a_child_process_does_not_keep_it(tmp_path: Path) -> None:
@@ -52,17 +50,6 @@ def test_a_child_process_does_not_keep_it(tmp_path: Path) -> None:
         assert child.poll() is None
         assert child.stdin is not None
         child.stdin.close()
-
-
-@pytest.mark.parametrize("in_order", [True, False])
-def test_the_next_owner_knows_how_the_last_one_left(tmp_path: Path, in_order: bool) -> None:
-    """Only an orderly release can be trusted."""
-    first = FolderLock(tmp_path / "kb", HOLDER)
-    assert not first.left_open
-    first.release(in_order=in_order)
-    second = FolderLock(tmp_path / "kb", HOLDER)
-    assert second.left_open is not in_order
-    second.release()
 
 
 def test_the_folder_can_be_moved_while_it_is_locked(tmp_path: Path) -> None:
@@ -80,7 +67,6 @@ def test_a_lock_file_that_says_nonsense_still_locks(tmp_path: Path) -> None:
     """What it says is only for people."""
     (tmp_path / "kb.lock").write_bytes(b"\xff\x00[1, 2")
     lock = FolderLock(tmp_path / "kb", HOLDER)
-    assert lock.left_open
     with pytest.raises(InUse):
         FolderLock(tmp_path / "kb", HOLDER)
     lock.release()
@@ -110,7 +96,9 @@ def test_who_holds_it_can_be_seen_without_being_in_the_way(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
     lock = FolderLock(tmp_path / "kb", HOLDER)
     assert holder_of(tmp_path / "kb") == HOLDER
-    lock.release(in_order=False)
+    lock.release()
+    assert holder_of(tmp_path / "kb") == {}
+    (tmp_path / "kb.lock").write_text('{"pid": "of one that was killed"}')
     assert holder_of(tmp_path / "kb") == {}
     FolderLock(tmp_path / "kb", HOLDER).release()
     assert holder_of(tmp_path / "kb") == {}

@@ -1,0 +1,141 @@
+"""A collection that writes to its mirror before it writes to Chroma."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from syncd.knowledge.chroma.mirror import Copy, Mirror, MirrorError, is_broken, remove_mirror
+from syncd.model.record import Metadata
+
+_PREFIX, _SUFFIX = "mirror-", ".sqlite3"
+_IDS = 1000
+
+Metadatas = Sequence[dict[str, Any]]
+
+
+class MirroredCollection:
+    """Chroma's collection, with each change in the mirror first; whatever else it can do it does itself."""
+
+    def __init__(self, collection: Any, mirror: Mirror) -> None:
+        self._collection = collection
+        self._mirror = mirror
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._collection, name)
+
+    def upsert(
+        self, *, ids: list[str], embeddings: npt.NDArray[np.float32], documents: list[str], metadatas: Metadatas
+    ) -> None:
+        """Write whole entries; their metadata replaces what was there, None being what is taken away."""
+        copies = [
+            Copy(*entry)
+            for entry in zip(ids, documents, map(_present, metadatas), np.asarray(embeddings, np.float32), strict=True)
+        ]
+        with self._first(lambda: self._mirror.putting(copies)):
+            self._collection.upsert(ids=ids, embeddings=embeddings, documents=documents, metadatas=metadatas)
+
+    def update(self, *, ids: list[str], metadatas: Metadatas) -> None:
+        """Replace metadata, as `upsert` does."""
+        changes = list(zip(ids, map(_present, metadatas), strict=True))
+        with self._first(lambda: self._mirror.updating(changes)):
+            self._collection.update(ids=ids, metadatas=metadatas)
+
+    def delete(self, *, ids: list[str]) -> None:
+        """Remove entries."""
+        with self._first(lambda: self._mirror.forgetting(ids)):
+            self._collection.delete(ids=ids)
+
+    def modify(self, **changes: Any) -> None:
+        """Change the collection's name or metadata."""
+        self._collection.modify(**changes)
+        self._mirror.tell(self._collection.name, self._collection.metadata or {})
+
+    @contextmanager
+    def _first(self, write: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+        with ExitStack() as turn:
+            try:
+                turn.enter_context(write())
+            except MirrorError as error:
+                if not is_broken(error):
+                    raise
+                self._mirror.renew()
+                reconcile(self._collection, self._mirror)
+                turn.enter_context(write())
+            yield
+
+
+class Mirrors:
+    """The mirrors of a folder's collections, opened when they are first needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._opened: dict[str, Mirror] = {}
+
+    def of(self, collection: Any) -> MirroredCollection:
+        """Give a collection its mirror, which then holds what the collection holds."""
+        key = str(collection.id)
+        if key not in self._opened:
+            self._opened[key] = _sound(mirror_file(self._folder, key))
+            reconcile(collection, self._opened[key])
+        self._opened[key].tell(collection.name, collection.metadata or {})
+        return MirroredCollection(collection, self._opened[key])
+
+    def prune(self, collection_ids: Sequence[str]) -> None:
+        """Remove the mirrors of all other collections, which are gone."""
+        keep = {mirror_file(self._folder, one) for one in collection_ids}
+        for file in mirror_files(self._folder):
+            if file not in keep:
+                remove_mirror(file)
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for mirror in self._opened.values():
+            mirror.close()
+        self._opened.clear()
+
+
+def mirror_files(folder: Path) -> list[Path]:
+    """Return the mirrors that lie in a folder, the one that was written last first."""
+    return sorted(folder.glob(f"{_PREFIX}*{_SUFFIX}"), key=lambda file: file.stat().st_mtime, reverse=True)
+
+
+def mirror_file(folder: Path, collection_id: str) -> Path:
+    """Return where a collection's mirror lies."""
+    return folder / f"{_PREFIX}{collection_id}{_SUFFIX}"
+
+
+def _sound(file: Path) -> Mirror:
+    """Open a mirror, and begin again where there is none or a broken one: what it lacks is read from the collection."""
+    try:
+        return Mirror(file)
+    except MirrorError as error:
+        if not is_broken(error):
+            raise
+        remove_mirror(file)
+        return Mirror(file)
+
+
+def reconcile(collection: Any, mirror: Mirror) -> None:
+    """Make a mirror equal to a sound collection, reading no more of it than may differ."""
+    _adopt(collection, mirror, mirror.doubtful())
+    mirror.settle()
+    if collection.count() != mirror.count():
+        _adopt(collection, mirror, list(set(collection.get(include=[])["ids"]) ^ mirror.ids()))
+
+
+def _adopt(collection: Any, mirror: Mirror, entry_ids: Sequence[str]) -> None:
+    for start in range(0, len(entry_ids), _IDS):
+        page = entry_ids[start : start + _IDS]
+        held = collection.get(ids=page, include=["documents", "metadatas", "embeddings"])
+        entries = zip(held["ids"], held["documents"], held["metadatas"], held["embeddings"], strict=True)
+        mirror.adopt(page, [Copy(entry, text or "", values or {}, vector) for entry, text, values, vector in entries])
+
+
+def _present(metadata: Metadata) -> Metadata:
+    return {key: value for key, value in metadata.items() if value is not None}
