@@ -6,17 +6,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from syncd.errors import Cancelled, PermanentError, SyncdError, TimedOut, WindowClosed
+from syncd.flood import FloodGuard
 from syncd.model.job import Job
 from syncd.model.record import Reject
 from syncd.model.run import Checkpoint, Lease, Run, Trigger
 from syncd.model.run import Sweep as SweepRecord
+from syncd.model.watermark import Watermark
 from syncd.parts import Parts, Target
 from syncd.pipeline import Pipeline, mismatch
 from syncd.ports import KnowledgeBase, Source
+from syncd.reconcile.reread import Reread
+from syncd.reconcile.rows import Rows
 from syncd.reconcile.sweep import Sweep, TooMany
 from syncd.rehearsal import Rehearsal
 from syncd.state import State
@@ -95,6 +99,10 @@ class Attempt:
         dry = self.run.options.dry_run
         knowledge_base = Rehearsal(target.knowledge_base) if dry else target.knowledge_base
         dead_keys = self.state.dead_letters.keys(self.job.id)
+        hooks = replace(hooks, flood=FloodGuard(self.job.definition.max_dead_letters, dead_keys))
+        if self.run.options.replay:
+            self._replay(source, target, knowledge_base, dead_keys, hooks)
+            return
         pipeline = Pipeline(
             source,
             target.chunker,
@@ -128,6 +136,19 @@ class Attempt:
         if not dry:
             self.state.sweeps.done(self.lease, begun)
 
+    def _replay(
+        self, source: Source, target: Target, knowledge_base: KnowledgeBase, dead_keys: frozenset[str], hooks: Hooks
+    ) -> None:
+        """Read what is in the dead letters once more, in place of the pass."""
+        job = self.job.definition
+        known = self._checkpoint(target.knowledge_base)
+        if known is None:
+            known = Checkpoint(Watermark(), job.meaning(), knowledge_base.identity())
+        writer = Writer(target.chunker, target.embedder, knowledge_base, hooks, self.tally)
+        rows = Rows(source, knowledge_base, writer, commit=self._commit, dead_keys=dead_keys, hooks=hooks)
+        keys = self.run.options.keys or dead_keys
+        Reread(job, source, knowledge_base, rows, hooks).run(keys, known, self.tally)
+
     def _sweep_is_due(self, now: datetime) -> bool:
         options = self.run.options
         if options.sweep:
@@ -150,7 +171,8 @@ class Attempt:
         self.state.checkpoints.commit(
             self.lease,
             self.run.number,
-            checkpoint if options.moves_watermark else None,
+            checkpoint,
+            moves_watermark=options.moves_watermark,
             counts=tally.counts,
             stages=tally.stages,
             rejects=rejects,

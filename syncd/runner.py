@@ -78,7 +78,7 @@ class Runner:
             raise error
         if isinstance(error, PermanentError):
             self._state.jobs.block(job.id, str(error), self._clock())
-        elif error is None:
+        elif error is None and not run.options.replay:
             self._unblock(job)
         known = tally.watermark.value is not None and run.options.moves_watermark
         watermark = str(tally.watermark) if known else None

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
-from syncd.compare import compare
 from syncd.model.identity import document_prefix, key_of
 from syncd.model.job import JobDefinition
-from syncd.model.record import Reach, Record, Reject, Standing
+from syncd.model.record import Reject
 from syncd.model.run import Checkpoint
 from syncd.pipeline import Commit
-from syncd.ports import KnowledgeBase, Source
+from syncd.ports import UNIDENTIFIED, KnowledgeBase, Source
+from syncd.reconcile.rows import Rows, readable
 from syncd.tally import Hooks, Tally
 from syncd.writer import Writer
 
@@ -63,8 +62,7 @@ class Sweep:
         self._job = job
         self._source = source
         self._kb = knowledge_base
-        self._writer = writer
-        self._commit = commit
+        self._rows = Rows(source, knowledge_base, writer, commit=commit, dead_keys=dead_keys, hooks=hooks)
         self._dead_keys = dead_keys
         self._approved = approved
         self._hooks = hooks
@@ -80,54 +78,31 @@ class Sweep:
             TooMany: too much has no row any more; the rows that are there are in step, and nothing was removed.
             SyncError: as the parts raise; what was done stays done.
         """
+        failed: set[str] = set()
         for portion in self._source.scan(checkpoint.watermark):
             self._hooks.boundary()
-            checkpoint = self._compare(portion, checkpoint, tally)
+            failed.update(standing.row.key for standing in portion if isinstance(standing.row, Reject))
+            checkpoint = self._rows.sync(portion, checkpoint, tally)
         with self._orphans() as (orphans, found, documents):
             if found > self._approved and self._job.deletes.is_too_many(found, documents):
                 raise TooMany(found, documents)
             for ids in orphans:
-                checkpoint = self._remove(ids, checkpoint, tally)
-        return checkpoint
+                checkpoint = self._rows.remove(ids, checkpoint, tally)
+        return self._rows.resolve(self._without_row(failed), checkpoint, tally)
 
-    def _compare(self, portion: Sequence[Standing], checkpoint: Checkpoint, tally: Tally) -> Checkpoint:
-        records = [standing.row for standing in portion if isinstance(standing.row, Record)]
-        with tally.timed("compare"):
-            held = self._kb.fingerprints([record.document_id for record in records])
-            left_out = {
-                standing.row.document_id
-                for standing in portion
-                if standing.reach is Reach.LEFT_OUT
-                and isinstance(standing.row, Record)
-                and standing.row.document_id not in held
-            }
-            records = [record for record in records if record.document_id not in left_out]
-            changes = compare(records, held)
-        unread = [standing.row for standing in portion if isinstance(standing.row, Reject)]
-        tally.add(swept=len(unread) + len(left_out))
-        rejects = [*unread, *self._writer.apply(changes)]
-        synced = {key_of(record.document_id) for record in records} - {reject.key for reject in rejects}
-        return self._save(changes.empty, checkpoint, tally, rejects, sorted(self._dead_keys & synced))
+    def _without_row(self, failed: Collection[str]) -> set[str]:
+        """Return the dead letters whose rows are gone.
 
-    def _remove(self, ids: Sequence[str], checkpoint: Checkpoint, tally: Tally) -> Checkpoint:
-        gone = frozenset(ids) - self._source.present(ids)
-        self._writer.remove(sorted(gone), gone)
-        # A dead letter of a row that is gone has nothing to be mended.
-        return self._save(not gone, checkpoint, tally, (), sorted(self._dead_keys & {key_of(id_) for id_ in gone}))
-
-    def _save(
-        self, same: bool, checkpoint: Checkpoint, tally: Tally, rejects: Sequence[Reject], resolved: Sequence[str]
-    ) -> Checkpoint:
-        tally.add(dead_lettered=len(rejects))
-        if same and not (rejects or resolved):
-            return checkpoint
-        if not same:
-            checkpoint = replace(checkpoint, identity=self._kb.advance())
-        self._hooks.reached("commit")
-        with tally.timed("commit"):
-            self._commit(checkpoint, tally, rejects, resolved)
-        self._hooks.reached("committed")
-        return checkpoint
+        Args:
+            failed: the keys of the rows that could not be read just now.
+        """
+        keys = readable(self._dead_keys)
+        ids = [document_prefix(self._job.source_table) + key for key in keys]
+        gone = {key_of(id_) for id_ in ids} - {key_of(id_) for id_ in self._source.present(ids)}
+        unidentified = [key for key in failed if not readable([key])]
+        # No row can be asked for by such a key: it is gone when the whole table has been read without meeting it.
+        missed = self._dead_keys.difference(keys, failed) if len(unidentified) < UNIDENTIFIED else ()
+        return gone.union(missed)
 
     @contextmanager
     def _orphans(self) -> Iterator[tuple[Iterator[list[str]], int, int]]:
