@@ -103,6 +103,10 @@ class RunView(Counted):
     full_refresh: bool
     limit: int | None
     dry_run: bool
+    sweep: bool
+    """Whether somebody asked for a sweep; one that is due is not told here."""
+    replay: bool
+    """Whether it reads rows of dead letters in place of what is new."""
     variables: dict[str, FilterValue]
     tags: dict[str, str]
     metadata: dict[str, str]
@@ -143,6 +147,8 @@ class RunView(Counted):
                 "full_refresh": run.options.full,
                 "limit": run.options.limit,
                 "dry_run": run.options.dry_run,
+                "sweep": run.options.sweep,
+                "replay": run.options.replay,
                 "variables": dict(run.options.variables),
                 "tags": dict(run.options.tags),
                 "metadata": dict(run.options.metadata),
@@ -198,6 +204,8 @@ class TriggerRequest(Model):
     """Read so many rows at most."""
     dry_run: bool = False
     """Read, compare, split and embed, and count what would be written, but write nothing."""
+    sweep: bool = False
+    """Compare the whole table afterwards, and remove the documents that have no row any more."""
     scheduled_at: WrittenMoment | None = None
     """Do not begin before this moment, ISO 8601; without a zone it is UTC."""
     idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
@@ -233,3 +241,12 @@ class BulkTriggered(Shown):
     total: int
     created: int
     """How many runs are new; requests alike share one."""
+
+
+class ApprovedSweep(Shown):
+    """What a sweep may remove now."""
+
+    documents: int
+    """How many documents it may remove."""
+    run: RunView
+    """The run that sweeps."""

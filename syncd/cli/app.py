@@ -10,6 +10,7 @@ from syncd import __version__
 from syncd.cli import (
     check,
     config,
+    dead_letters,
     demo,
     init,
     job_changes,
@@ -52,5 +53,5 @@ def syncd(
 
 for part in (job_creation, job_changes, job_runs):
     jobs.app.add_typer(part.app)
-for group in (demo, init, check, sync, search, run, status, jobs, runs, tokens, config):
+for group in (demo, init, check, sync, search, run, status, jobs, runs, dead_letters, tokens, config):
     app.add_typer(group.app)

@@ -144,6 +144,16 @@ class JobVersion(Definition):
     created_at: str
 
 
+class DeadLetter(TypedDict):
+    """A row that could not be synced."""
+
+    key: str
+    reason: str
+    attempts: int
+    first_seen: str
+    last_seen: str
+
+
 class JobHealth(TypedDict):
     """How a job has been doing for some time; durations are in seconds."""
 

@@ -16,6 +16,7 @@ class RunOptions(TypedDict, total=False):
     full_refresh: bool
     limit: int | None
     dry_run: bool
+    sweep: bool
     scheduled_at: Time | None
     dedup_window_secs: int | None
     run_ttl_secs: int | None
@@ -66,6 +67,8 @@ class Run(Counted):
     full_refresh: bool
     limit: int | None
     dry_run: bool
+    sweep: bool
+    replay: bool
     variables: dict[str, Scalar | list[str | int | float]]
     tags: dict[str, str]
     metadata: dict[str, str]
@@ -76,6 +79,13 @@ class TriggeredRun(Run):
     """The run that answers a trigger."""
 
     idempotency_hit: bool
+
+
+class ApprovedSweep(TypedDict):
+    """How many documents a sweep may remove now, and the run that does."""
+
+    documents: int
+    run: Run
 
 
 class BulkResult(TypedDict):
