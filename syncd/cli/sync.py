@@ -167,6 +167,6 @@ def say(terminal: Terminal, run: Run) -> None:
     terminal.say(f"{run.job_name}: {end}: {', '.join(done)}", style if run.error is None else "")
     if counts.dead_lettered:
         listing = f"`syncd dead-letters list {run.job_name}`"
-        terminal.note(f"  some rows could not be synced: {listing} tells which and why; the rest is synced")
+        terminal.note(f"  some rows are dead letters now: {listing} tells why; the rest is synced")
     if counts.truncated_tokens:
         terminal.note(f"  {counts.truncated_tokens:,} tokens did not fit the model and were cut off")

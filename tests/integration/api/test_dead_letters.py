@@ -77,7 +77,7 @@ def test_a_replay_is_a_run_of_its_own(client: httpx.Client, world: World, job: J
         ({"keys": ["12"], "all": True}, 422, "give either"),
         ({"keys": ["12"], "all": False}, 422, "give either"),
         ({"all": False}, 422, "give either"),
-        ({"keys": []}, 422, "at least 1 entr"),
+        ({"keys": []}, 422, "at least 1 item"),
         ({"keys": ["12"] * 501, "more": 1}, 422, "at most 500 entries"),
         ({"keys": ["12", "13", "14"]}, 404, "no dead letter of these keys: 13, 14"),
         ({"keys": ["\udc80"]}, 422, "must be valid Unicode text"),

@@ -155,6 +155,7 @@ def test_a_withheld_sweep_is_approved_beside_a_daemon(emptied: World) -> None:
         told = json.loads(emptied.run("jobs", "approve", "copy", "--json").stdout)
         assert told["documents"] == 180
         ended = until(lambda: _ended(daemon, told["run_id"]))
+        assert ended is not None
         assert (ended["status"], ended["deleted"]) == ("completed", 180)
         assert daemon.client.get("/v1/jobs/copy").json()["blocked_reason"] is None
     emptied.assert_in_step()
