@@ -43,5 +43,5 @@ class FloodGuard:
         raise PermanentError(
             f"{failed} of the {self._rows} rows that this run has read cannot be synced, such as {rejects[0].key}: "
             f"{rejects[0].reason}",
-            "they are no dead letters yet, and are read again: mend what makes them fail, or raise max_dead_letters",
+            "the watermark stays before them: mend what makes them fail, or raise max_dead_letters",
         )

@@ -86,7 +86,7 @@ class Writer:
 
         for batch in _batches(updates, WRITE_DOCUMENTS):
             self._hooks.boundary()
-            rejects += self._isolated(batch, write, lambda update: update.id)
+            rejects += self._write_each(batch, write, lambda update: update.id)
             self.count(len(batch))
         return rejects
 
@@ -106,7 +106,7 @@ class Writer:
         # The knowledge base is the ledger, so inside a window the order is free: texts of one length share a batch.
         for batch in _text_batches(sorted(changes, key=lambda change: len(change.record.text))):
             self._hooks.boundary()
-            rejects += self._isolated(batch, write, lambda change: change.record.document_id)
+            rejects += self._write_each(batch, write, lambda change: change.record.document_id)
             self.count(len(batch))
         return rejects
 
@@ -161,35 +161,40 @@ class Writer:
                 f"the knowledge base did not keep {len(missing)} of {len(ids)} documents, such as {missing[0]}"
             )
 
-    def _isolated(
+    def _write_each(
         self, batch: Sequence[Item], write: Callable[[Sequence[Item]], None], name: Callable[[Item], str]
     ) -> list[Reject]:
-        """Write a batch, and return the items that alone are at fault when it cannot be written (invariant 7).
-
-        What fails is halved and what succeeds is followed by twice as much, so that the work stays in proportion to the
-        batch, whether one of its items is at fault or all of them.
-        """
         rejects: list[Reject] = []
-        left, size = batch, len(batch)
-        while left:
-            part = left[:size]
-            try:
-                write(part)
-            except RecordError as error:
-                if len(part) > 1:
-                    size = len(part) // 2
-                    continue
-                rejects.append(Reject(key_of(name(left[0])), error.message))
-                self._hooks.flood.reject(rejects[-1:])
-                left = left[1:]
-            else:
-                left, size = left[size:], 2 * size
+        for item, error in isolated(batch, write):
+            rejects.append(Reject(key_of(name(item)), error.message))
+            self._hooks.flood.reject(rejects[-1:])
         return rejects
 
     def count(self, rows: int, unchanged: int = 0) -> None:
         """Count rows that are done."""
         self._tally.add(**{self._rows: rows}, unchanged=unchanged if self._rows == "records_read" else 0)
         self._hooks.progress(self._tally)
+
+
+def isolated(batch: Sequence[Item], write: Callable[[Sequence[Item]], None]) -> Iterator[tuple[Item, RecordError]]:
+    """Write a batch, and yield the items that alone are at fault where it cannot be written (invariant 7).
+
+    What fails is halved, and what succeeds is followed by twice as much, so that the work stays in proportion to the
+    batch, whether one of its items is at fault or all of them.
+    """
+    left, size = batch, len(batch)
+    while left:
+        part = left[:size]
+        try:
+            write(part)
+        except RecordError as error:
+            if len(part) > 1:
+                size = len(part) // 2
+                continue
+            yield left[0], error
+            left = left[1:]
+        else:
+            left, size = left[size:], 2 * size
 
 
 def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -6,17 +6,16 @@ import logging
 from collections.abc import Collection
 
 from syncd.model.deletes import GUARDED_FROM
-from syncd.model.identity import document_prefix, key_of
+from syncd.model.identity import key_of
 from syncd.model.job import JobDefinition
 from syncd.model.record import Reject
 from syncd.model.run import Checkpoint
 from syncd.ports import KnowledgeBase, Source
-from syncd.reconcile.rows import Rows, readable
+from syncd.reconcile.rows import Rows, portions, readable
 from syncd.tally import Hooks, Tally
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
 UNREADABLE = "no row can be read by such a key; give the row a key, and a sweep takes its dead letter out"
 
 
@@ -55,11 +54,10 @@ class Reread:
         known = readable(keys)
         if unknown := sorted(set(keys) - known):
             log.warning("%s dead letters stay, such as %s: %s", len(unknown), unknown[0], UNREADABLE)
-        ids = [document_prefix(self._job.source_table) + key for key in sorted(known)]
-        tally.total = len(ids)
-        for start in range(0, len(ids), BATCH):
+        tally.total = len(known)
+        for ids in portions(known, self._job.source_table):
             self._hooks.boundary()
-            checkpoint = self._read(ids[start : start + BATCH], checkpoint, tally)
+            checkpoint = self._read(ids, checkpoint, tally)
         return checkpoint
 
     def _read(self, ids: list[str], checkpoint: Checkpoint, tally: Tally) -> Checkpoint:

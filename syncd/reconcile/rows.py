@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from syncd.compare import compare
-from syncd.model.identity import decode_key, key_of
+from syncd.model.identity import decode_key, document_prefix, key_of
 from syncd.model.record import Reach, Record, Reject, Standing
 from syncd.model.run import Checkpoint
 from syncd.pipeline import Commit
 from syncd.ports import KnowledgeBase, Source
 from syncd.tally import Hooks, Tally
 from syncd.writer import Writer
+
+PORTION = 500
 
 
 class Rows:
@@ -87,6 +89,13 @@ class Rows:
             self._commit(checkpoint, tally, rejects, resolved)
         self._hooks.reached("committed")
         return checkpoint
+
+
+def portions(keys: Iterable[str], source_table: str) -> Iterator[list[str]]:
+    """Return the ids of the documents of these keys in portions, to be asked for one after the other."""
+    ids = [document_prefix(source_table) + key for key in sorted(keys)]
+    for start in range(0, len(ids), PORTION):
+        yield ids[start : start + PORTION]
 
 
 def readable(keys: Iterable[str]) -> frozenset[str]:

@@ -13,7 +13,7 @@ from syncd.model.record import Reject
 from syncd.model.run import Checkpoint
 from syncd.pipeline import Commit
 from syncd.ports import UNIDENTIFIED, KnowledgeBase, Source
-from syncd.reconcile.rows import Rows, readable
+from syncd.reconcile.rows import Rows, portions, readable
 from syncd.tally import Hooks, Tally
 from syncd.writer import Writer
 
@@ -96,13 +96,15 @@ class Sweep:
         Args:
             failed: the keys of the rows that could not be read just now.
         """
+        gone: set[str] = set()
         keys = readable(self._dead_keys)
-        ids = [document_prefix(self._job.source_table) + key for key in keys]
-        gone = {key_of(id_) for id_ in ids} - {key_of(id_) for id_ in self._source.present(ids)}
-        unidentified = [key for key in failed if not readable([key])]
-        # No row can be asked for by such a key: it is gone when the whole table has been read without meeting it.
-        missed = self._dead_keys.difference(keys, failed) if len(unidentified) < UNIDENTIFIED else ()
-        return gone.union(missed)
+        for ids in portions(keys, self._job.source_table):
+            self._hooks.boundary()
+            gone.update(map(key_of, set(ids) - self._source.present(ids)))
+        # By the others no row can be asked for: it is gone when the whole table was read without meeting it.
+        if len(set(failed) - readable(failed)) < UNIDENTIFIED:
+            gone.update(self._dead_keys.difference(keys, failed))
+        return gone
 
     @contextmanager
     def _orphans(self) -> Iterator[tuple[Iterator[list[str]], int, int]]:
