@@ -11,6 +11,7 @@ from datetime import datetime
 
 from syncd.errors import Cancelled, PermanentError, SyncdError, TimedOut, WindowClosed
 from syncd.fenced import Fenced, Proof
+from syncd.flood import FloodGuard
 from syncd.model.job import Job
 from syncd.model.record import Reject
 from syncd.model.run import Checkpoint, Run, Trigger
@@ -94,21 +95,25 @@ class Attempt:
 
     def _synchronise(self, source: Source, target: Target, hooks: Hooks) -> None:
         begun = self.clock()
-        kb = target.knowledge_base
+        kb, options = target.knowledge_base, self.run.options
+        dead_keys = self.state.dead_letters.keys(self.job.id)
         work = Work(
             self.job.definition,
             source,
-            replace(target, knowledge_base=Rehearsal(kb) if self.run.options.dry_run else Fenced(kb, self.proof)),
+            replace(target, knowledge_base=Rehearsal(kb) if options.dry_run else Fenced(kb, self.proof)),
             commit=self._commit,
-            dead_keys=self.state.dead_letters.keys(self.job.id),
+            dead_keys=dead_keys,
             tally=self.tally,
-            hooks=hooks,
+            hooks=replace(hooks, flood=FloodGuard(self.job.definition.max_dead_letters, dead_keys)),
         )
         known = self._checkpoint(kb)
-        if self.run.options.repair:
+        if options.replay:
+            work.replay(known, options.keys or dead_keys)
+            return
+        if options.repair:
             self._sweep(lambda: work.repair(known, self._approved()), begun)
             return
-        reached = work.pass_over(known, self.run.options)
+        reached = work.pass_over(known, options)
         if self._sweep_is_due(begun):
             self._sweep(lambda: work.sweep(reached, self._approved()), begun)
 
@@ -140,7 +145,8 @@ class Attempt:
         self.state.checkpoints.commit(
             self.proof.lease,
             self.run.number,
-            checkpoint if options.moves_watermark else None,
+            checkpoint,
+            moves_watermark=options.moves_watermark,
             counts=tally.counts,
             stages=tally.stages,
             rejects=rejects,

@@ -108,6 +108,8 @@ class Pipeline:
         with tally.timed("compare"):
             held = self._kb.fingerprints([record.document_id for record in window.records])
             changes = compare(window.records, held)
+        self._hooks.flood.read(window.rows)
+        self._hooks.flood.reject(window.rejects)
         tally.add(records_read=len(window.rejects))
         writer = Writer(self._chunker, self._embedder, self._kb, self._hooks, tally)
         rejects = [*window.rejects, *writer.apply(changes)]

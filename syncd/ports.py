@@ -41,6 +41,9 @@ from syncd.model.record import (
 from syncd.model.run import RunOptions
 from syncd.model.watermark import FilterValue, Watermark
 
+UNIDENTIFIED = 1000
+"""How many rows without a whole key a source tells of at most, since they cannot be read in portions."""
+
 Vectors = npt.NDArray[np.float32]
 
 

@@ -79,9 +79,9 @@ class Runner:
             error = self._attempts(job, run, proof, stop, tally, progress)
         if isinstance(error, LeaseLost):
             raise proof.lost(error)
-        if isinstance(error, PermanentError):
+        if isinstance(error, PermanentError) and not run.options.dry_run:
             self._state.jobs.block(job.id, str(error), self._clock())
-        elif error is None:
+        elif error is None and not run.options.replay:
             self._unblock(job)
         known = tally.watermark.value is not None and run.options.moves_watermark
         watermark = str(tally.watermark) if known else None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from syncd.flood import FloodGuard
 from syncd.model.run import Counts
 from syncd.model.watermark import Watermark
 
@@ -53,8 +54,10 @@ class Hooks:
         boundary: called between batches; raises to stop there.
         progress: called after each batch.
         reached: called with the name of each step, for tests that stop the process there.
+        flood: told of each row that cannot be synced; raises when they are too many.
     """
 
     boundary: Callable[[], None] = lambda: None
     progress: Callable[[Tally], None] = lambda tally: None
     reached: Callable[[str], None] = lambda step: None
+    flood: FloodGuard = field(default_factory=FloodGuard)

@@ -11,7 +11,7 @@ from syncd.admission import Admission
 from syncd.errors import Conflict, Fault, Invalid, NotFound
 from syncd.model.fingerprint import digest
 from syncd.model.job import Job
-from syncd.model.run import Request, Run, RunOptions, Trigger
+from syncd.model.run import Request, Run, RunOptions, Sweep, Trigger
 from syncd.state import State
 
 LATE_WRITE = "a run wrote into the knowledge base when another process had taken its job over"
@@ -129,6 +129,16 @@ class Triggers:
         self._check(job, wishes)
         wanted = [(self._request(job, wish, now), wish.options) for wish in wishes]
         return self._state.queue.enqueue_all(job, wanted, now)
+
+    def approve(self, job: Job, trigger: Trigger = Trigger.MANUAL, by: str | None = None) -> tuple[Sweep, Run]:
+        """Let the sweep of a job that waits remove what it found, and queue a run that does.
+
+        Raises:
+            Conflict: no sweep of the job waits, or a run cannot be asked for; see `ask_all`.
+        """
+        wish = Wish(RunOptions(sweep=True), trigger, by=by)
+        self._check(job, [wish])
+        return self._state.sweeps.approve(job.id, by, self._clock()), self.ask(job, wish)
 
     def _request(self, job: Job, wish: Wish, now: datetime) -> Request:
         moment = wish.scheduled_at or now

@@ -1,8 +1,10 @@
-"""What can be done with a job's parts once they are open: a pass, a sweep, a repair, a verification."""
+"""What can be done with a job's parts once they are open: a pass, a sweep, a repair, a replay, a verification."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
 
 from syncd.model.job import JobDefinition
 from syncd.model.run import Checkpoint, RunOptions
@@ -13,7 +15,9 @@ from syncd.ports import Source
 from syncd.reconcile.examine import Examiner
 from syncd.reconcile.orphans import Orphans
 from syncd.reconcile.repair import Repair
-from syncd.reconcile.sweep import InStep, Portion, Sweep
+from syncd.reconcile.reread import Reread
+from syncd.reconcile.rows import InStep, Portion, Saving
+from syncd.reconcile.sweep import Sweep
 from syncd.reconcile.verify import Verify
 from syncd.tally import Hooks, Tally
 from syncd.writer import Writer
@@ -59,16 +63,23 @@ class Work:
         Args:
             approved: how many documents may be removed whatever share of all they are.
         """
-        writer = self._writer()
+        writer = self._writer("swept")
         self._sweep(InStep(self.target.knowledge_base, writer, self.tally), writer, approved).run(reached)
 
     def repair(self, known: Checkpoint | None, approved: int) -> None:
         """Mend whatever a verification finds, and remove what has no row, as `Repair` and `Sweep.run` do."""
-        checkpoint = known or Checkpoint(Watermark(), self.job.meaning(), self.target.knowledge_base.identity())
-        writer = self._writer()
+        writer = self._writer("swept")
         verify = self.verify(None if known is None else known.watermark)
         repair = Repair(verify, self.target.knowledge_base, writer, self.tally)
-        self._sweep(repair, writer, approved).run(checkpoint)
+        self._sweep(repair, writer, approved).run(known or self._nothing_read())
+
+    def replay(self, known: Checkpoint | None, keys: Collection[str]) -> None:
+        """Read the rows of these dead letters once more, as `Reread.run` does."""
+        writer = self._writer("records_read")
+        kb = self.target.knowledge_base
+        in_step = InStep(kb, writer, self.tally)
+        reread = Reread(self.job, self.source, kb, in_step, writer, self._saving(), self.hooks)
+        reread.run(keys, known or self._nothing_read(), self.tally)
 
     def verify(self, watermark: Watermark | None) -> Verify:
         """Return what compares everything and changes nothing.
@@ -86,18 +97,17 @@ class Work:
             boundary=self.hooks.boundary,
         )
 
-    def _writer(self) -> Writer:
-        parts = (self.target.chunker, self.target.embedder, self.target.knowledge_base)
-        return Writer(*parts, self.hooks, self.tally, rows="swept")
+    def _nothing_read(self) -> Checkpoint:
+        return Checkpoint(Watermark(), self.job.meaning(), self.target.knowledge_base.identity())
+
+    def _writer(self, rows: Literal["records_read", "swept"]) -> Writer:
+        target = self.target
+        return Writer(target.chunker, target.embedder, target.knowledge_base, self.hooks, self.tally, rows)
+
+    def _saving(self) -> Saving:
+        return Saving(self.target.knowledge_base, self.commit, self.dead_keys, self.tally, self.hooks)
 
     def _sweep(self, portion: Portion, writer: Writer, approved: int) -> Sweep:
-        lent = (self.source, self.target.knowledge_base)
-        return Sweep(
-            *lent,
-            portion,
-            Orphans(self.job, *lent, writer, approved=approved, hooks=self.hooks),
-            commit=self.commit,
-            dead_keys=self.dead_keys,
-            tally=self.tally,
-            hooks=self.hooks,
-        )
+        kb = self.target.knowledge_base
+        orphans = Orphans(self.job, self.source, kb, writer, approved=approved, hooks=self.hooks)
+        return Sweep(self.job, self.source, portion, orphans, self._saving(), self.hooks)

@@ -49,9 +49,10 @@ class Writer:
         """Bring the knowledge base to what a comparison found, and return the rows that cannot be brought there.
 
         Raises:
+            PermanentError: too many rows cannot be brought there; see `FloodGuard`.
             SyncError: as the parts raise; what was written stays, and is found unchanged when it is compared again.
         """
-        self._count(changes.unchanged, unchanged=changes.unchanged)
+        self.count(changes.unchanged, unchanged=changes.unchanged)
         self.remove(changes.gone, changes.held)
         return [*self._update(changes.metadata), *self._embed(changes.content)]
 
@@ -68,7 +69,7 @@ class Writer:
                 self._acknowledge(dict.fromkeys(ids))
             deleted = len(held.intersection(ids))
             self._tally.add(deleted=deleted)
-            self._count(len(ids), unchanged=len(ids) - deleted)
+            self.count(len(ids), unchanged=len(ids) - deleted)
             self._hooks.reached("removed")
 
     def _update(self, updates: Sequence[MetadataUpdate]) -> list[Reject]:
@@ -83,8 +84,8 @@ class Writer:
 
         for batch in _batches(updates, WRITE_DOCUMENTS):
             self._hooks.boundary()
-            rejects += isolated(batch, write, lambda update: update.id)
-            self._count(len(batch))
+            rejects += self.write_each(batch, write, lambda update: update.id)
+            self.count(len(batch))
         return rejects
 
     def _embed(self, changes: Sequence[Change]) -> list[Reject]:
@@ -103,8 +104,8 @@ class Writer:
         # The knowledge base is the ledger, so inside a window the order is free: texts of one length share a batch.
         for batch in _text_batches(sorted(changes, key=lambda change: len(change.record.text))):
             self._hooks.boundary()
-            rejects += isolated(batch, write, lambda change: change.record.document_id)
-            self._count(len(batch))
+            rejects += self.write_each(batch, write, lambda change: change.record.document_id)
+            self.count(len(batch))
         return rejects
 
     def write(self, documents: Sequence[Document]) -> None:
@@ -152,23 +153,49 @@ class Writer:
                 f"the knowledge base did not keep {len(missing)} of {len(ids)} documents, such as {missing[0]}"
             )
 
-    def _count(self, rows: int, unchanged: int = 0) -> None:
+    def write_each(
+        self, batch: Sequence[Item], write: Callable[[Sequence[Item]], None], name: Callable[[Item], str]
+    ) -> list[Reject]:
+        """Write a batch but for those of its items that are at fault, and return these.
+
+        Args:
+            write: writes some items; raises RecordError where one of them is at fault.
+            name: returns the id of an item's document.
+
+        Raises:
+            PermanentError: too many of the run's rows are at fault; see `FloodGuard`.
+        """
+        rejects: list[Reject] = []
+        for item, error in isolated(batch, write):
+            rejects.append(Reject(key_of(name(item)), error.message))
+            self._hooks.flood.reject(rejects[-1:])
+        return rejects
+
+    def count(self, rows: int, unchanged: int = 0) -> None:
+        """Count rows that are done."""
         self._tally.add(**{self._rows: rows}, unchanged=unchanged if self._rows == "records_read" else 0)
         self._hooks.progress(self._tally)
 
 
-def isolated(
-    batch: Sequence[Item], write: Callable[[Sequence[Item]], None], name: Callable[[Item], str]
-) -> list[Reject]:
-    """Write a batch; where one of its items is at fault, halve it until that item stands alone (invariant 7)."""
-    try:
-        write(batch)
-    except RecordError as error:
-        if len(batch) == 1:
-            return [Reject(key_of(name(batch[0])), error.message)]
-        middle = len(batch) // 2
-        return [*isolated(batch[:middle], write, name), *isolated(batch[middle:], write, name)]
-    return []
+def isolated(batch: Sequence[Item], write: Callable[[Sequence[Item]], None]) -> Iterator[tuple[Item, RecordError]]:
+    """Write a batch, and yield the items that alone are at fault where it cannot be written (invariant 7).
+
+    What fails is halved, and what succeeds is followed by twice as much, so that the work stays in proportion to the
+    batch, whether one of its items is at fault or all of them.
+    """
+    left, size = batch, len(batch)
+    while left:
+        part = left[:size]
+        try:
+            write(part)
+        except RecordError as error:
+            if len(part) > 1:
+                size = len(part) // 2
+                continue
+            yield left[0], error
+            left = left[1:]
+        else:
+            left, size = left[size:], 2 * size
 
 
 def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -13,6 +13,7 @@ from syncd.api.dialects import integrate_io, keboola
 from syncd.api.guard import Guard
 from syncd.api.routes import (
     databases,
+    dead_letters,
     documentation,
     health,
     inspections,
@@ -56,6 +57,7 @@ def create_app(services: Services, hosts: Collection[str] | None) -> FastAPI:
         job_actions,
         job_details,
         job_dependencies,
+        dead_letters,
         triggers,
         inspections,
         runs,

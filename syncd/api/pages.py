@@ -99,6 +99,7 @@ DeliveryCursor = Annotated[int, BeforeValidator(_number("deliveries")), _SCHEMA]
 NameCursor = Annotated[
     str, Field(pattern=NAME_PATTERN), BeforeValidator(lambda text: _place("knowledge-bases", text)), _SCHEMA
 ]
+DeadLetterCursor = Annotated[str, BeforeValidator(lambda text: _place("dead-letters", text)), _SCHEMA]
 DatabaseCursor = Annotated[
     str, Field(pattern=NAME_PATTERN), BeforeValidator(lambda text: _place("databases", text)), _SCHEMA
 ]

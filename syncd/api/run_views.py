@@ -104,6 +104,10 @@ class RunView(Counted):
     limit: int | None
     dry_run: bool
     repair: bool
+    sweep: bool
+    """Whether somebody asked for a sweep; one that is due is not told here."""
+    replay: bool
+    """Whether it reads rows of dead letters in place of what is new."""
     variables: dict[str, FilterValue]
     tags: dict[str, str]
     metadata: dict[str, str]
@@ -145,6 +149,8 @@ class RunView(Counted):
                 "limit": run.options.limit,
                 "dry_run": run.options.dry_run,
                 "repair": run.options.repair,
+                "sweep": run.options.sweep,
+                "replay": run.options.replay,
                 "variables": dict(run.options.variables),
                 "tags": dict(run.options.tags),
                 "metadata": dict(run.options.metadata),
@@ -202,6 +208,8 @@ class TriggerRequest(Model):
     """Read, compare, split and embed, and count what would be written, but write nothing."""
     repair: bool = False
     """In place of a run's work, compare the whole table with every chunk that is held, and mend what differs."""
+    sweep: bool = False
+    """Compare the whole table afterwards, and remove the documents that have no row any more."""
     scheduled_at: WrittenMoment | None = None
     """Do not begin before this moment, ISO 8601; without a zone it is UTC."""
     idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
@@ -237,3 +245,12 @@ class BulkTriggered(Shown):
     total: int
     created: int
     """How many runs are new; requests alike share one."""
+
+
+class ApprovedSweep(Shown):
+    """What a sweep may remove now."""
+
+    documents: int
+    """How many documents it may remove."""
+    run: RunView
+    """The run that sweeps."""

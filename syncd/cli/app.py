@@ -11,6 +11,7 @@ from syncd.cli import (
     backup,
     check,
     config,
+    dead_letters,
     demo,
     init,
     job_changes,
@@ -56,5 +57,22 @@ def syncd(
 
 for part in (job_creation, job_changes, job_runs):
     jobs.app.add_typer(part.app)
-for group in (demo, init, check, plan, sync, verify, why, search, run, status, jobs, runs, tokens, backup, config):
+for group in (
+    demo,
+    init,
+    check,
+    plan,
+    sync,
+    verify,
+    why,
+    search,
+    run,
+    status,
+    jobs,
+    runs,
+    dead_letters,
+    tokens,
+    backup,
+    config,
+):
     app.add_typer(group.app)

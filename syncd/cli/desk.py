@@ -60,9 +60,15 @@ class InDaemon:
             full_refresh=options.full,
             limit=options.limit,
             dry_run=options.dry_run,
+            sweep=options.sweep,
             variables=options.variables,
         )
         return run["id"]
+
+    def approve(self, job: Job) -> tuple[int, str]:
+        """Let the sweep that waits go on, and return how many documents it may remove, and its run's id."""
+        approved = self.client.jobs.approve(job.public_id)
+        return approved["documents"], approved["run"]["id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,11 @@ class OnState:
     def trigger(self, job: Job, options: RunOptions, key: str | None) -> str:
         """Ask for a run, and return its id."""
         return self.triggers.ask(job, Wish(options, key=key)).id
+
+    def approve(self, job: Job) -> tuple[int, str]:
+        """Let the sweep that waits go on, and return how many documents it may remove, and its run's id."""
+        sweep, run = self.triggers.approve(job)
+        return sweep.approved, run.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`syncd jobs pause`, `resume`, `cancel` and `delete`."""
+"""`syncd jobs pause`, `resume`, `approve`, `cancel` and `delete`."""
 
 from __future__ import annotations
 
@@ -46,6 +46,25 @@ def resume(context: typer.Context, name: NameArgument, config: ConfigOption = No
         place.hands.resume(place.job(name))
         job = place.job(name)
     _show(job, f"{job.name} runs again, every {job.definition.interval}", json=json)
+
+
+@app.command(epilog=example("syncd jobs approve sync_orders"))
+def approve(context: typer.Context, name: NameArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Let a sweep that waits remove as many documents as it would have, and ask for a run that does.
+
+    `syncd jobs show` tells whether one waits, and how many those are. When more rows have gone by then, it waits again.
+    """
+    from syncd.cli.desk import desk
+
+    config, json = outer(context, config, json)
+    with desk(config, Scope.JOBS_WRITE) as place:
+        documents, asked = place.hands.approve(place.job(name))
+        run = place.run(asked)
+    if json:
+        Terminal().data({"job": name, "documents": documents, "run_id": run.id, "status": str(run.status)})
+        return
+    Terminal().say(f"{run.id} of {name} is {run.status}: it may remove {documents:,} documents that have no row")
+    Terminal().note(f"`syncd jobs history {name}` shows how it ends; without a daemon `syncd sync {name}` runs it now")
 
 
 @app.command(epilog=example("syncd jobs cancel sync_orders"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syncd.cli.options import ConfigOption, JsonOption, example, outer
+from syncd.cli.options import ConfigOption, JsonOption, SweepOption, example, outer
 from syncd.cli.terminal import Terminal
 from syncd.model.access import Scope
 
@@ -36,6 +36,7 @@ def trigger(
     name: NameArgument,
     full: Annotated[bool, typer.Option("--full", help="Compare the whole table.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Read at most this many rows.")] = None,
+    sweep: SweepOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be written, and write nothing.")] = False,
     variable: Annotated[
         list[str] | None,
@@ -65,7 +66,7 @@ def trigger(
     values = dict(condition(item, "--variable NAME=VALUE") for item in variable or ())
     terminal = Terminal()
     with desk(config, Scope.JOBS_TRIGGER, Scope.RUNS_READ) as place:
-        options = RunOptions(full, limit, dry_run, variables=values)
+        options = RunOptions(full, limit, dry_run, sweep, variables=values)
         asked = place.hands.trigger(place.job(name), options, idempotency_key)
         client = place.hands.client if isinstance(place.hands, InDaemon) else None
         if client is not None and not no_wait:

@@ -20,6 +20,10 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.", show_default=False)]
 
+SweepOption = Annotated[
+    bool, typer.Option("--sweep", help="Compare the whole table afterwards, and remove documents without a row.")
+]
+
 
 def outer(context: typer.Context, config: Path | None, json: bool) -> tuple[Path | None, bool]:
     """Return both options of a command in a group that takes them too: they may also stand before its name."""

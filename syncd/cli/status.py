@@ -88,7 +88,8 @@ def say(terminal: Terminal, found: list[Standing], now: datetime) -> None:
         if standing.unknown:
             terminal.say(f"{job.name}: how far it is behind is not known: {shown_error(standing.unknown)}", "yellow")
         if standing.dead_letters:
-            terminal.say(f"{job.name}: {standing.dead_letters:,} rows wait in the dead letters", "yellow")
+            listing = f"`syncd dead-letters list {job.name}` tells why"
+            terminal.say(f"{job.name}: {standing.dead_letters:,} rows wait in the dead letters: {listing}", "yellow")
 
 
 def _row(standing: Standing, now: datetime) -> tuple[str, ...]:

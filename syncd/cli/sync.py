@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syncd.cli.options import ConfigOption, JsonOption, example
+from syncd.cli.options import ConfigOption, JsonOption, SweepOption, example
 from syncd.cli.terminal import Terminal, shown_error
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def sync(
     all_jobs: Annotated[bool, typer.Option("--all", help="Run every job that is enabled.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Read the table from its beginning.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Read at most this many rows.")] = None,
+    sweep: SweepOption = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -72,14 +73,14 @@ def sync(
     wanted = list(dict.fromkeys(names)) or [name for name, job in settings.jobs.items() if job.enabled]
     if not wanted:
         terminal.note("there is no enabled job in the configuration")
-    runs, code = _run_all(terminal, settings, wanted, RunOptions(full, limit), quiet=json)
+    runs, code = run_all(terminal, settings, wanted, RunOptions(full, limit, sweep=sweep), quiet=json)
     if json and (runs or not code):
         records = [as_data(run) for run in runs]
         terminal.data(records[0] if len(names) == 1 else records)
     raise typer.Exit(code)
 
 
-def _run_all(
+def run_all(
     terminal: Terminal, settings: Settings, names: Sequence[str], options: RunOptions, *, quiet: bool
 ) -> tuple[list[Run], int]:
     """Run jobs one after the other, and return the runs that were begun, and what to exit with."""
@@ -165,6 +166,7 @@ def say(terminal: Terminal, run: Run) -> None:
     end = f"{run.status} in {seconds:.1f} s" if run.error is None else "before that"
     terminal.say(f"{run.job_name}: {end}: {', '.join(done)}", style if run.error is None else "")
     if counts.dead_lettered:
-        terminal.note("  some rows could not be synced: they wait in the dead letters, and the rest is synced")
+        listing = f"`syncd dead-letters list {run.job_name}`"
+        terminal.note(f"  some rows are dead letters now: {listing} tells why; the rest is synced")
     if counts.truncated_tokens:
         terminal.note(f"  {counts.truncated_tokens:,} tokens did not fit the model and were cut off")

@@ -7,7 +7,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -28,7 +28,7 @@ SILENCE_SECONDS = 60.0
 
 _BUSY = frozenset({429, 503})
 
-Params = Mapping[str, str | int | bool | datetime | None]
+Params = Mapping[str, str | int | bool | datetime | Sequence[str] | None]
 
 
 class Connection:
@@ -169,7 +169,7 @@ class Connection:
         request = self._http.build_request(
             method,
             self.url + path,
-            params={name: _text(value) for name, value in (params or {}).items() if value is not None} or None,
+            params={name: _texts(value) for name, value in (params or {}).items() if value is not None} or None,
             content=None if body is None else json.dumps(body, default=_text),
             headers={**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})},
         )
@@ -220,6 +220,10 @@ def _credentials(token: str | None) -> dict[str, str]:
     if re.fullmatch(r"[!-~]+", secret) is None:
         raise ValueError("this is no token: it begins with syncd_, and holds no space")
     return {"Authorization": f"Bearer {secret}"}
+
+
+def _texts(value: object) -> str | list[str]:
+    return [*map(_text, value)] if isinstance(value, list | tuple) else _text(value)
 
 
 def _text(value: object) -> str:

@@ -23,6 +23,7 @@ class JobOptions(TypedDict, total=False):
     timezone: str | None
     window_rows: int | None
     max_attempts: int | None
+    max_dead_letters: int | None
     retry_strategy: str | None
     retry_initial_delay_secs: float | None
     retry_max_delay_secs: float | None
@@ -79,6 +80,7 @@ class Definition(TypedDict):
     timezone: str
     window_rows: int
     max_attempts: int
+    max_dead_letters: int
     retry_strategy: str
     retry_initial_delay_secs: float
     retry_max_delay_secs: float
@@ -140,6 +142,16 @@ class JobVersion(Definition):
     timeout_secs: int
     created_by: str | None
     created_at: str
+
+
+class DeadLetter(TypedDict):
+    """A row that could not be synced."""
+
+    key: str
+    reason: str
+    attempts: int
+    first_seen: str
+    last_seen: str
 
 
 class JobHealth(TypedDict):

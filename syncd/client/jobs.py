@@ -9,6 +9,7 @@ from typing import Any, Literal, Unpack
 from syncd.client.connection import Connection, part
 from syncd.client.job_values import (
     BatchResult,
+    DeadLetter,
     Dependency,
     Job,
     JobChanges,
@@ -18,7 +19,7 @@ from syncd.client.job_values import (
     NewJob,
     Watermark,
 )
-from syncd.client.run_values import BulkTriggered, RunOptions, RunRequest, TriggeredRun
+from syncd.client.run_values import ApprovedSweep, BulkTriggered, Run, RunOptions, RunRequest, TriggeredRun
 
 BATCH = 50
 
@@ -187,6 +188,50 @@ class Jobs:
         body = {"value": None} | ({} if reason is None else {"reason": reason})
         found: Watermark = self._connection.ask("PUT", f"{_path(job)}/watermark", body=body)
         return found
+
+    def dead_letters(self, job: str, key: str | None = None) -> Iterator[DeadLetter]:
+        """Yield the rows of a job that could not be synced, in the order of their keys.
+
+        Args:
+            key: only the one of this key.
+        """
+        yield from self._connection.pages(f"{_path(job)}/dead-letters", {"key": key})
+
+    def replay(self, job: str, keys: Sequence[str] | None = None) -> Run:
+        """Ask for a run that reads the rows of dead letters once more; `Client.runs` waits for it.
+
+        Args:
+            keys: of up to 500 of them; None for all.
+
+        Raises:
+            NotFound: one of them is no dead letter, or no longer.
+        """
+        body = {"all": True} if keys is None else {"keys": keys}
+        asked: Run = self._connection.post(f"{_path(job)}/dead-letters/replay", body)
+        return asked
+
+    def discard(self, job: str, keys: Sequence[str] | None) -> int:
+        """Forget dead letters, and return how many; a row that still cannot be synced comes back when it is read next.
+
+        Args:
+            keys: of up to 500 of them; None for all.
+
+        Raises:
+            NotFound: one of them is no dead letter, or no longer.
+        """
+        which = {"all": True} if keys is None else {"key": keys}
+        told = self._connection.ask("DELETE", f"{_path(job)}/dead-letters", params=which)
+        count: int = told["discarded"]
+        return count
+
+    def approve(self, job: str) -> ApprovedSweep:
+        """Let the sweep of a job that waits remove what it found.
+
+        Raises:
+            Conflict: no sweep of the job waits.
+        """
+        approved: ApprovedSweep = self._connection.post(f"{_path(job)}/approve")
+        return approved
 
     def trigger(
         self, job: str, /, *, idempotency_key: str | None = None, **options: Unpack[RunOptions]

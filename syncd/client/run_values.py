@@ -17,6 +17,7 @@ class RunOptions(TypedDict, total=False):
     limit: int | None
     dry_run: bool
     repair: bool
+    sweep: bool
     scheduled_at: Time | None
     dedup_window_secs: int | None
     run_ttl_secs: int | None
@@ -68,6 +69,8 @@ class Run(Counted):
     limit: int | None
     dry_run: bool
     repair: bool
+    sweep: bool
+    replay: bool
     variables: dict[str, Scalar | list[str | int | float]]
     tags: dict[str, str]
     metadata: dict[str, str]
@@ -78,6 +81,13 @@ class TriggeredRun(Run):
     """The run that answers a trigger."""
 
     idempotency_hit: bool
+
+
+class ApprovedSweep(TypedDict):
+    """How many documents a sweep may remove now, and the run that does."""
+
+    documents: int
+    run: Run
 
 
 class BulkResult(TypedDict):

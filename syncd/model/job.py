@@ -127,6 +127,9 @@ class JobDefinition(Model):
         tuple[Annotated[float, Field(ge=0, le=86_400)], ...], Field(max_length=100, strict=False)
     ] = ()
     """The waits of the custom strategy, in seconds, one after the other; the last one is repeated."""
+    max_dead_letters: Annotated[int, Field(ge=0)] = 1000
+    """The most rows that a run adds to the dead letters when they are more than a tenth of those that it has read. One
+    that would add more fails, and its watermark stays before them: something else than the rows is at fault."""
     timeout: Duration = "1 DAY"
     """How long one attempt may take before it stops at a batch boundary."""
     execution_window: ExecutionWindow | None = None

@@ -93,7 +93,8 @@ class RunOptions:
         variables: values for the job's filters that name a variable; see `Filter`.
         sweep: compare the whole table after the pass, and remove what has no row, whether a sweep is due or not.
         repair: compare the whole table with every chunk that is held, in place of the pass, and mend what differs.
-        keys: read only the rows of these keys, as documents' ids end with them, in place of the pass.
+        replay: read only the rows that are in the dead letters, in place of the pass.
+        keys: of those only the rows of these keys, as the dead letters name them; all of them where none is named.
         force: go on now, whatever the execution window and the job's dependencies say, and if the job is disabled.
         tags, metadata: names and values that the run carries.
     """
@@ -103,6 +104,7 @@ class RunOptions:
     dry_run: bool = False
     sweep: bool = False
     repair: bool = False
+    replay: bool = False
     keys: tuple[str, ...] = ()
     variables: Mapping[str, FilterValue] = field(default_factory=dict)
     force: bool = False
@@ -112,12 +114,12 @@ class RunOptions:
     @property
     def plain(self) -> bool:
         """Whether a run that waits can take the request on, since it does all that is asked for."""
-        return not (self.dry_run or self.repair or self.keys or self.variables or self.tags or self.metadata)
+        return not (self.dry_run or self.repair or self.replay or self.variables or self.tags or self.metadata)
 
     @property
     def moves_watermark(self) -> bool:
         """Whether what the run has read counts as read for the runs after it."""
-        return not (self.dry_run or self.repair or self.keys or self.variables)
+        return not (self.dry_run or self.repair or self.replay or self.variables)
 
     def widened(self, other: RunOptions) -> RunOptions:
         """Return the options that do what both of two plain ones ask for."""

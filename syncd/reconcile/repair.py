@@ -11,9 +11,10 @@ from syncd.model.inspection import Kind
 from syncd.model.record import Chunk, Document, Record, Reject, Standing
 from syncd.ports import KnowledgeBase
 from syncd.reconcile.examine import Expected, Finding, is_sound
+from syncd.reconcile.rows import Outcome, unread
 from syncd.reconcile.verify import ROWS, Verify
 from syncd.tally import Tally
-from syncd.writer import WRITE_DOCUMENTS, Writer, isolated
+from syncd.writer import WRITE_DOCUMENTS, Writer
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +35,13 @@ class Repair:
         self._writer = writer
         self._tally = tally
 
-    def __call__(self, portion: Sequence[Standing]) -> tuple[bool, Sequence[Reject], frozenset[str]]:
-        """See `syncd.reconcile.sweep.Portion`.
+    def __call__(self, portion: Sequence[Standing]) -> Outcome:
+        """See `Portion`.
 
         Raises:
             PermanentError: something differs still after it was written anew.
         """
-        rejects = [standing.row for standing in portion if isinstance(standing.row, Reject)]
+        rejects = unread(portion)
         records = [standing.row for standing in portion if isinstance(standing.row, Record)]
         written, removed = False, 0
         for start in range(0, len(portion), ROWS):
@@ -52,9 +53,9 @@ class Repair:
                 rejects += self._mend(found)
                 self._require_mended(part, {reject.key for reject in rejects})
         # The writer has counted those that it removed.
-        self._tally.add(swept=len(portion) - removed)
+        self._writer.count(len(portion) - removed)
         synced = {key_of(record.document_id) for record in records} - {reject.key for reject in rejects}
-        return written, rejects, frozenset(synced)
+        return Outcome(written, rejects, synced)
 
     def _mend(self, found: Sequence[Finding]) -> list[Reject]:
         for finding in found:
@@ -68,7 +69,7 @@ class Repair:
         rejects: list[Reject] = []
         for start in range(0, len(mended), WRITE_DOCUMENTS):
             batch = mended[start : start + WRITE_DOCUMENTS]
-            rejects += isolated(batch, self._write, lambda finding: finding.difference.document_id)
+            rejects += self._writer.write_each(batch, self._write, lambda finding: finding.difference.document_id)
         return rejects
 
     def _write(self, found: Sequence[Finding]) -> None:

@@ -13,7 +13,7 @@ from syncd.model.identity import key_of
 from syncd.model.job import JobDefinition
 from syncd.model.record import Key, Record, Reject, Window
 from syncd.model.watermark import FilterValue, Watermark, type_name
-from syncd.ports import Pass
+from syncd.ports import UNIDENTIFIED, Pass
 from syncd.source.filter_type import FilterType
 from syncd.source.rows import Row, RowReader
 from syncd.source.table import SourceTable, after, value_of
@@ -114,9 +114,9 @@ class OpenTable:
         """Return rows that no paging by key would ever reach, because a key column is NULL."""
         position: Query = sa.select(*self.columns[: len(self._order)])
         query = self._bounded(position, current.lower, keyed=False)
-        query = query.where(sa.or_(*(column.is_(None) for column in self.source.key))).limit(1000)
+        query = query.where(sa.or_(*(column.is_(None) for column in self.source.key))).limit(UNIDENTIFIED)
         rows = connection.execute(query).all()
-        return tuple(Reject(f"{self.reader.key(row)!r} at {row[0]}", "a key column is NULL") for row in rows)
+        return tuple(self.reader.unidentified(row, "a key column is NULL") for row in rows)
 
     def last(self, rows: Sequence[Row]) -> FilterValue | None:
         """Return the newest filter value that can be read."""

@@ -52,7 +52,7 @@ class RowReader:
         try:
             key = encode_key(self.key(row))
         except RecordError as error:
-            return Reject(key=repr(self.key(row)), reason=error.message)
+            return self.unidentified(row, error.message)
         try:
             filter_value = None if row[0] is None else self._filter_type.read(row[0])
             return Record(
@@ -64,6 +64,11 @@ class RowReader:
             )
         except RecordError as error:
             return Reject(key=key, reason=error.message)
+
+    def unidentified(self, row: Row, reason: str) -> Reject:
+        """Return a row whose key names no document; those that lack a key are told apart by their filter values."""
+        key = self.key(row)
+        return Reject(f"{key!r} at {row[0]}" if None in key else repr(key), reason)
 
     def _metadata_of(self, row: Row, filter_value: FilterValue | None) -> Metadata:
         metadata = dict(zip(self._metadata_names, map(metadata_of, row[self._metadata]), strict=True))

@@ -15,6 +15,7 @@ from syncd.model.identity import decode_key, document_id, key_of
 from syncd.model.job import JobDefinition
 from syncd.model.record import Key, Reach, Record, Reject, Standing
 from syncd.model.watermark import Watermark, filter_value_text
+from syncd.ports import UNIDENTIFIED
 from syncd.source.open_table import Batch, OpenTable, Query, readable
 from syncd.source.rows import Row
 from syncd.source.table import SourceTable, after, value_of
@@ -71,11 +72,12 @@ class WholeTable:
         return frozenset(id_ for id_ in document_ids if id_ in found)
 
     def without_key(self, connection: sa.Connection) -> tuple[Standing, ...]:
-        """Return up to 1,000 rows that cannot be synced because a key column is NULL."""
+        """Return the rows that cannot be synced because a key column is NULL, up to `UNIDENTIFIED` of them."""
         if not self._opened.nullable_key:
             return ()
         missing = sa.or_(*(column.is_(None) for column in self._source.key))
-        return self.standings([tuple(row) for row in connection.execute(self._query.where(missing).limit(1000))])
+        query = self._query.where(missing).limit(UNIDENTIFIED)
+        return self.standings([tuple(row) for row in connection.execute(query)])
 
     def standings(self, rows: Sequence[Row]) -> tuple[Standing, ...]:
         """Return what becomes of rows, and how they stand to the watermark."""

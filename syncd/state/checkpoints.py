@@ -51,8 +51,9 @@ class Checkpoints:
         self,
         lease: Lease,
         run_number: int,
-        checkpoint: Checkpoint | None,
+        checkpoint: Checkpoint,
         *,
+        moves_watermark: bool = True,
         counts: Counts,
         stages: Mapping[str, float],
         rejects: Sequence[Reject],
@@ -67,7 +68,8 @@ class Checkpoints:
         Args:
             lease: the proof that the job is the caller's.
             run_number: the run that did the work.
-            checkpoint: where the source stands now; None when that stays as it is.
+            checkpoint: where the source and the knowledge base stand now.
+            moves_watermark: whether later runs go on from there; if not, only the knowledge base's epoch is kept.
             counts: what the run has done so far.
             stages: seconds it has spent in each stage so far.
             rejects: the rows that could not be synced since the last commit: they become dead letters.
@@ -81,13 +83,15 @@ class Checkpoints:
         def work(connection: sa.Connection) -> None:
             fencing.prove(connection, lease)
             change: dict[str, object] = {"updated_at": now}
-            if checkpoint is not None:
+            if moves_watermark:
                 known = checkpoint.watermark.value is not None
                 change["watermark"] = str(checkpoint.watermark) if known else None
                 self._save(connection, lease.job_id, checkpoint, now)
+            else:
+                self._note(connection, lease.job_id, checkpoint.identity)
             update_held(connection, lease, run_number, counts, stages, **change)
             failed = {reject.key for reject in rejects}
-            dead_letters.discard(connection, lease.job_id, [key for key in resolved if key not in failed])
+            dead_letters.resolve(connection, lease.job_id, [key for key in resolved if key not in failed])
             dead_letters.bury(self._database, connection, lease.job_id, rejects, now)
 
         self._database.write(work)
@@ -104,6 +108,11 @@ class Checkpoints:
         }
         insert = self._database.upsert(checkpoints).values(job_id=job_id, **values)
         connection.execute(insert.on_conflict_do_update(index_elements=["job_id"], set_=values))
+
+    def _note(self, connection: sa.Connection, job_id: int, identity: Identity) -> None:
+        """Remember how far the knowledge base has come, so that a copy that lacks what was written is noticed."""
+        known = (checkpoints.c.job_id == job_id, checkpoints.c.kb_uuid == identity.uuid)
+        connection.execute(sa.update(checkpoints).where(*known).values(kb_epoch=identity.epoch))
 
     def reset(self, job_id: int, meaning: str, identity: Identity, reason: str, now: datetime) -> None:
         """Put an empty checkpoint in the job's place, so that its table is read from the beginning (invariant 2).

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -11,11 +12,13 @@ import sqlalchemy as sa
 from syncd.model.fingerprint import digest
 from syncd.model.record import Reject
 from syncd.model.run import DeadLetter
+from syncd.state import events, fencing
 from syncd.state.database import Database
 from syncd.state.schema import dead_letters, storable
 
 # SQLite takes a bounded number of values in one statement.
 _BATCH = 500
+_LETTERS = sa.select(*(dead_letters.c[field.name] for field in fields(DeadLetter)))
 _COUNTS = (
     sa.select(dead_letters.c.job_id, sa.func.count().label("found"))
     .where(dead_letters.c.job_id.in_(sa.bindparam("jobs", expanding=True)))
@@ -58,16 +61,49 @@ class DeadLetters:
             limit: how many at most.
             after_key: the last key of the page before.
         """
-        table = dead_letters.c
-        query = sa.select(
-            table.job_id, table.key, table.reason, table.attempts, table.first_seen, table.last_seen
-        ).where(table.job_id == job_id)
+        query = _LETTERS.where(dead_letters.c.job_id == job_id)
         if after_key is not None:
-            query = query.where(table.key > storable(after_key))
-        query = query.order_by(table.key).limit(limit)
+            query = query.where(dead_letters.c.key > storable(after_key))
+        query = query.order_by(dead_letters.c.key).limit(limit)
         return self._database.read(
             lambda connection: [DeadLetter(**row) for row in connection.execute(query).mappings()]
         )
+
+    def among(self, job_id: int, keys: Collection[str]) -> builtins.list[DeadLetter]:
+        """Return those of the job's dead letters that have these keys, in the order of their keys."""
+
+        def work(connection: sa.Connection) -> builtins.list[DeadLetter]:
+            return [
+                DeadLetter(**row)
+                for among in _among(keys)
+                for row in connection.execute(_LETTERS.where(dead_letters.c.job_id == job_id, among)).mappings()
+            ]
+
+        return sorted(self._database.read(work), key=lambda letter: letter.key)
+
+    def discard(self, job_id: int, keys: Collection[str] | None, by: str | None, now: datetime) -> int:
+        """Forget dead letters of a job, and return how many; the rows stay as they are.
+
+        Args:
+            keys: of the letters; None for all.
+            by: the name of the token; None where none was needed.
+            now: when, for the event that records it.
+        """
+
+        def work(connection: sa.Connection) -> int:
+            fencing.lock(connection, job_id)
+            if keys is None:
+                every = sa.delete(dead_letters).where(dead_letters.c.job_id == job_id)
+                count = connection.execute(every).rowcount
+            else:
+                count = resolve(connection, job_id, sorted(keys))
+            if count:
+                some = "" if keys is None else f", such as {min(keys)}"
+                detail = f"{count} dead letters{some}" + ("" if by is None else f", by {by}")
+                events.append(connection, job_id, "dead_letters_discarded", detail, now)
+            return count
+
+        return self._database.write(work)
 
 
 def bury(database: Database, connection: sa.Connection, job_id: int, rejects: Sequence[Reject], now: datetime) -> None:
@@ -91,12 +127,16 @@ def bury(database: Database, connection: sa.Connection, job_id: int, rejects: Se
     )
 
 
-def discard(connection: sa.Connection, job_id: int, keys: Sequence[str]) -> None:
-    """Forget dead letters as part of a transaction; unknown keys are ignored."""
-    digests = [digest(storable(key)) for key in keys]
+def resolve(connection: sa.Connection, job_id: int, keys: Sequence[str]) -> int:
+    """Forget dead letters as part of a transaction, and return how many; unknown keys are ignored."""
+    return sum(
+        connection.execute(sa.delete(dead_letters).where(dead_letters.c.job_id == job_id, among)).rowcount
+        for among in _among(keys)
+    )
+
+
+def _among(keys: Collection[str]) -> Iterator[sa.ColumnElement[bool]]:
+    """Return conditions that are met by these keys, some in each."""
+    digests = sorted({digest(storable(key)) for key in keys})
     for start in range(0, len(digests), _BATCH):
-        connection.execute(
-            sa.delete(dead_letters).where(
-                dead_letters.c.job_id == job_id, dead_letters.c.key_digest.in_(digests[start : start + _BATCH])
-            )
-        )
+        yield dead_letters.c.key_digest.in_(digests[start : start + _BATCH])

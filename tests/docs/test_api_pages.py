@@ -1,4 +1,4 @@
-"""The requests of the pages about jobs and runs, sent one after the other to a daemon as they stand there."""
+"""The requests of the pages about jobs, runs and dead letters, sent one after the other to a daemon as they stand there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.docs.pages import ROOT, Block, blocks, rows
 from tests.waiting import until
 from tests.world import World
 
-PAGES = ["docs/api/jobs.md", "docs/api/runs.md"]
+PAGES = ["docs/api/jobs.md", "docs/api/runs.md", "docs/api/dead-letters.md"]
 OPERATING = ROOT / "docs" / "operating.md"
 
 
@@ -30,6 +30,7 @@ def daemon(tmp_path: Path, sqlite_url: str) -> Iterator[Serving]:
     world.execute(
         "CREATE TABLE orders (id INTEGER PRIMARY KEY, product TEXT, description TEXT, category TEXT, created_at TIMESTAMP)",
         "INSERT INTO orders VALUES (1, 'tea', 'hot', 'drinks', '2026-01-01'), (2, 'tent', 'dry', 'camp', '2026-01-02')",
+        "INSERT INTO orders VALUES (3, CAST(x'ff' AS TEXT), 'broken', 'camp', '2026-01-03')",
     )
     with serving(world) as running:
         yield running
@@ -45,7 +46,7 @@ def sent(daemon: Serving, block: Block) -> list[str]:
 
 
 def test_every_request_of_the_pages_is_done(daemon: Serving) -> None:
-    first, whole, questions, runs = [block for page in PAGES for block in blocks("sh", page=page)]
+    first, whole, questions, runs, letters = [block for page in PAGES for block in blocks("sh", page=page)]
     [made] = sent(daemon, first)
     assert json.loads(made)["data"]["next_run"] == "2030-01-01T00:00:00Z"
     created, changed, found, *_, health = (json.loads(answer) for answer in sent(daemon, whole))
@@ -64,10 +65,14 @@ def test_every_request_of_the_pages_is_done(daemon: Serving) -> None:
     assert json.loads(verification.splitlines()[-1])["result"]["in_step"]
     assert json.loads(why)["answer"] == "synced"
     assert "event: end" in "".join(sent(daemon, runs))
+    until(quiet, what="the runs that were triggered did not end")
+    listed, replayed, discarded = (json.loads(answer) for answer in sent(daemon, letters))
+    assert [(letter["key"], letter["attempts"]) for letter in listed["data"]] == [("3", 1)]
+    assert (replayed["replay"], discarded) == (True, {"discarded": 1})
 
 
 def test_the_pages_name_the_routes_of_their_resource() -> None:
-    """Each route of jobs and runs is in the table of one of the two pages, under the path that it has."""
+    """Each route of jobs and runs is in the table of one of the pages, under the path that it has."""
     routes = [row[0].strip("`") for row in rows(OPERATING, "Health and metrics") if "/" in row[0]]
     pages = "".join((ROOT / page).read_text() for page in PAGES)
     for route in routes:

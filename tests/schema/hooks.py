@@ -21,6 +21,7 @@ KNOWN_TO_THE_SERVER = {
     "jobs": "must exist",
     "like": "must exist",
     "name": "each store has a rule of its own for names",
+    "key": "in its place `all` may stand, and one of the two must",
     "embedder": "its type decides what else it takes",
     "chunking": "its type decides what else it takes",
 }

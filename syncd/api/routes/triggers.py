@@ -7,7 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Response
 
 from syncd.api.access import caller_with, reach_job
-from syncd.api.run_views import BulkResult, BulkTrigger, BulkTriggered, TriggeredRun, TriggerRequest
+from syncd.api.routes.jobs import Writer
+from syncd.api.run_views import (
+    ApprovedSweep,
+    BulkResult,
+    BulkTrigger,
+    BulkTriggered,
+    RunView,
+    TriggeredRun,
+    TriggerRequest,
+)
 from syncd.api.services import Services
 from syncd.errors import Fault, Invalid
 from syncd.model.access import Caller, Scope
@@ -44,6 +53,7 @@ def router(services: Services) -> APIRouter:
                 limit=wanted.limit,
                 dry_run=wanted.dry_run,
                 repair=wanted.repair,
+                sweep=wanted.sweep,
                 variables={**wanted.variables, **values},
                 tags=wanted.tags,
                 metadata=wanted.metadata,
@@ -86,5 +96,13 @@ def router(services: Services) -> APIRouter:
         results = [BulkResult(id=run.id, status=run.status, idempotency_hit=known) for run, known in answers]
         created = len({run.number for run, _ in answers if run.number > before})
         return BulkTriggered(results=results, total=len(results), created=created)
+
+    @routes.post("/approve", status_code=201)
+    def approve_sweep(caller: Writer, job: str) -> ApprovedSweep:
+        """Let the sweep that waits remove as many documents as it would have, and ask for a run that does."""
+        found = reach_job(services.state, caller, job)
+        sweep, run = services.triggers.approve(found, Trigger.API, caller.name)
+        services.wake()
+        return ApprovedSweep(documents=sweep.approved, run=RunView.of(run))
 
     return routes

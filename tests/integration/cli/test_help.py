@@ -56,6 +56,7 @@ def _called(words: list[str]) -> tuple[str, list[str]]:
 def test_every_command_takes_a_configuration_and_prints_json_where_it_prints_data(name: str) -> None:
     options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
     without_config = {"syncd", "syncd demo", "syncd init", "syncd config", "syncd config schema", "syncd tokens"}
+    without_config |= {"syncd dead-letters"}
     assert ("--config" in options) == (name not in without_config)
     prints_data = {
         "sync",
@@ -70,7 +71,10 @@ def test_every_command_takes_a_configuration_and_prints_json_where_it_prints_dat
         "backup",
         "restore",
     }
-    prints_data |= {f"jobs {command}" for command in ("create", "pause", "resume", "cancel", "trigger", "history")}
+    prints_data |= {
+        f"jobs {command}" for command in ("create", "pause", "resume", "approve", "cancel", "trigger", "history")
+    }
+    prints_data |= {f"dead-letters {command}" for command in ("list", "show", "replay")}
     assert ("--json" in options) == (name.removeprefix("syncd ") in prints_data)
 
 
