@@ -17,7 +17,9 @@ from syncd.writer import Writer
 
 log = logging.getLogger(__name__)
 
-UNREADABLE = "no row can be read by such a key; give the row a key, and a sweep takes its dead letter out"
+UNREADABLE = (
+    "no row can be read by such a key; once it has one, a sweep or `syncd dead-letters discard` takes the letter out"
+)
 
 
 class Reread:
