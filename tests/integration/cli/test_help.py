@@ -60,6 +60,9 @@ def test_every_command_takes_a_configuration_and_prints_json_where_it_prints_dat
     assert ("--config" in options) == (name not in without_config)
     prints_data = {
         "sync",
+        "plan",
+        "verify",
+        "why",
         "search",
         "check",
         "status",

@@ -108,7 +108,7 @@ def test_a_replay_reads_the_rows_of_the_dead_letters_alone(world: World, picky: 
         after = engine.state.checkpoints.get(engine.job.id)
         assert after is not None
         assert (after.watermark, after.glance) == (before.watermark, before.glance)
-        assert after.identity.epoch == before.identity.epoch + 2, "an older copy is noticed after a replay too"
+        assert after.identity.epoch > before.identity.epoch, "an older copy is noticed after a replay too"
     assert letters(world) == {"5": 2}
     held = world.held()
     assert {"db.t:3", "db.t:4"} <= set(held)
