@@ -1,4 +1,4 @@
-"""One attempt at a run: the parts are opened, the pipeline runs, and a sweep follows when one is due."""
+"""One attempt at a run: the parts are opened, the pipeline runs, a sweep follows when one is due, and a swap."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from syncd.errors import Cancelled, PermanentError, SyncdError, TimedOut, WindowClosed
+from syncd.model.generation import Generation
 from syncd.model.job import Job
 from syncd.model.record import Reject
 from syncd.model.run import Checkpoint, Lease, Run, Trigger
 from syncd.model.run import Sweep as SweepRecord
-from syncd.parts import Parts, Target
+from syncd.parts import Parts
 from syncd.pipeline import Pipeline, mismatch
 from syncd.ports import KnowledgeBase, Source
 from syncd.reconcile.sweep import Sweep, TooMany
 from syncd.rehearsal import Rehearsal
+from syncd.shelf import Target
 from syncd.state import State
+from syncd.swap import waits_for
 from syncd.tally import Hooks, Tally
 from syncd.writer import Writer
 
@@ -87,8 +90,22 @@ class Attempt:
         try:
             with self.parts.target(self.job.definition.kb_name) as target:
                 self._synchronise(source, target, hooks)
+                if target.filling is not None and not self.run.options.dry_run:
+                    self._swap(target.filling)
         finally:
             source.close()
+
+    def _swap(self, filling: Generation) -> None:
+        """Let the generation that was filled take the old one's place, if no job has anything left to add."""
+        name = self.job.definition.kb_name
+        if waits_for(self.state, name, filling, self.clock()):
+            return
+        self.reached("complete")
+        with self.parts.shelf(name) as shelf:
+            swapped = shelf.swap(filling.uuid)
+        self.reached("swapped")
+        if swapped:
+            log.info("a new generation of the knowledge base %s is complete, and is searched from now on", name)
 
     def _synchronise(self, source: Source, target: Target, hooks: Hooks) -> None:
         begun = self.clock()
@@ -104,12 +121,13 @@ class Attempt:
             meaning=self.job.definition.meaning(),
             dead_keys=dead_keys,
             hooks=hooks,
+            recall=target.recall,
         )
         known = self._checkpoint(target.knowledge_base)
         reached = pipeline.run(known, self.run.options, self.tally)
         if not self._sweep_is_due(begun):
             return
-        writer = Writer(target.chunker, target.embedder, knowledge_base, hooks, self.tally, rows="swept")
+        writer = Writer(target.chunker, target.embedder, knowledge_base, hooks, self.tally, "swept", target.recall)
         last = self.state.sweeps.get(self.job.id)
         sweep = Sweep(
             self.job.definition,

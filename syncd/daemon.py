@@ -211,7 +211,7 @@ class Daemon:
             if self._stop.is_set():
                 raise _StoppedEarly
             try:
-                with parts.target(name):
+                with parts.shelf(name):
                     pass
             except InUse:
                 raise

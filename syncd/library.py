@@ -190,14 +190,15 @@ class Library:
         return [job for job in self._state.jobs.list() if not job.definition.schedule.ended(now)]
 
     def _opened(self, name: str, *, count: bool) -> Opened | None:
-        with self._parts.opened(name) as target:
-            if target is None:
+        with self._parts.opened(name) as shelf:
+            if shelf is None:
                 return None
+            serving = shelf.serving(trusted=float("inf"))
             chunks = None
             if count:
                 with suppress(SyncdError):
-                    chunks = target.knowledge_base.count()
-            return Opened(target.embedding, chunks)
+                    chunks = shelf.knowledge_base(serving.uuid).count()
+            return Opened(serving.embedding, chunks)
 
     def _objections(self, asked: Request, like: KnowledgeBaseConfig | None, *, alone: bool) -> list[Fault]:
         """Return what is wrong with a request beyond its form.

@@ -51,12 +51,12 @@ def owning_daemon(parts: Parts, knowledge_base: str) -> Mapping[str, str] | None
 
     Raises:
         InUse: another command owns it.
-        SyncdError: as `Parts.target` raises.
+        SyncdError: as `Parts.shelf` raises.
     """
     patience = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            with parts.target(knowledge_base):
+            with parts.shelf(knowledge_base):
                 return None
         except InUse as error:
             if error.holder.get("role") == DAEMON:

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from syncd.errors import PermanentError
+from syncd.errors import OtherEmbedding, PermanentError
 from syncd.knowledge.chroma.connection import Connection
-from syncd.model.record import Identity
+from syncd.model.record import Identity, Metadata, MetadataValue
 
 _UUID = "syncd_uuid"
 _EPOCH = "syncd_epoch"
 _EMBEDDING = "syncd_embedding"
+
+NEXT = ".syncd-next"
+"""What the name of a collection that is being filled has after the knowledge base's name."""
 
 ROWS_BETWEEN_WRITES = 5000
 """Rows after which Chroma writes its index to disk. A kill during that write tears the index apart, so it should be
@@ -37,26 +40,34 @@ class Binding:
             embedding: the fingerprint of what fills it (invariant 9).
 
         Raises:
-            PermanentError: it belongs to another program, or holds vectors of another fingerprint.
+            PermanentError: it belongs to another program.
+            OtherEmbedding: it holds vectors of another fingerprint.
         """
-        from chromadb.errors import NotFoundError
-
-        try:
-            model = self._model()
-        except NotFoundError:
-            model = self._create(embedding)
+        model = self.find() or self._taken_over() or self.create(embedding)
         self._check(model.metadata or {}, embedding)
         return self._collection(model)
 
-    def exists(self) -> bool:
-        """Tell whether there is a collection of this name, whoever made it."""
+    def find(self) -> Any | None:
+        """Return what Chroma says of the collection, whoever made it; None where there is none."""
         from chromadb.errors import NotFoundError
 
+        where = self.connection
         try:
-            self._model()
+            return where.api.get_collection(name=self.name, tenant=where.tenant, database=where.database)
         except NotFoundError:
-            return False
-        return True
+            return None
+
+    def create(self, embedding: str, **about: MetadataValue) -> Any:
+        """Make the collection, unless somebody else does so at the same moment, and return what Chroma says of it.
+
+        Args:
+            about: more that it shall say of itself.
+        """
+        return self._create({_UUID: str(uuid4()), _EPOCH: 0, _EMBEDDING: embedding, **about})
+
+    def bound(self, model: Any) -> Bound:
+        """Return a collection of this knowledge base, whatever its name is."""
+        return Bound(self.connection, self._collection(model))
 
     def remove(self) -> None:
         """Remove the collection with all that it holds, unless it is gone already.
@@ -66,30 +77,24 @@ class Binding:
         """
         from chromadb.errors import NotFoundError
 
+        if (model := self.find()) is None:
+            return
+        self._require_ours(model.metadata or {})
         where = self.connection
         try:
-            self._require_ours(self._model().metadata or {})
             where.api.delete_collection(name=self.name, tenant=where.tenant, database=where.database)
         except NotFoundError:
             return
 
-    def identity(self) -> Identity:
-        """Read the identity as it is now, also when another process advanced it."""
-        metadata = self._model().metadata
-        return Identity(metadata[_UUID], int(metadata[_EPOCH]))
+    def _taken_over(self) -> Any | None:
+        """Complete a swap that was cut off between its two renames; None where there was none."""
+        model = Binding(self.connection, self.name + NEXT).find()
+        if model is None or not is_ours(model.metadata):
+            return None
+        self._collection(model).modify(name=self.name)
+        return self.find()
 
-    def advance(self) -> Identity:
-        """Count the epoch up."""
-        model = self._model()
-        identity = Identity(model.metadata[_UUID], int(model.metadata[_EPOCH]) + 1)
-        self._collection(model).modify(metadata={**model.metadata, _EPOCH: identity.epoch})
-        return identity
-
-    def _model(self) -> Any:
-        where = self.connection
-        return where.api.get_collection(name=self.name, tenant=where.tenant, database=where.database)
-
-    def _create(self, embedding: str) -> Any:
+    def _create(self, metadata: Metadata) -> Any:
         from chromadb.errors import InvalidArgumentError, NotFoundError
 
         where = self.connection
@@ -100,7 +105,7 @@ class Binding:
                 configuration={
                     "hnsw": {"space": "cosine", "max_neighbors": NEIGHBORS, "sync_threshold": ROWS_BETWEEN_WRITES}
                 },
-                metadata={_UUID: str(uuid4()), _EPOCH: 0, _EMBEDDING: embedding},
+                metadata=dict(metadata),
                 tenant=where.tenant,
                 database=where.database,
             )
@@ -117,18 +122,64 @@ class Binding:
 
         return Collection(client=self.connection.api, model=model, embedding_function=None)
 
-    def _require_ours(self, metadata: dict[str, Any]) -> None:
-        if not {_UUID, _EPOCH, _EMBEDDING} <= metadata.keys():
+    def _require_ours(self, metadata: Metadata) -> None:
+        if not is_ours(metadata):
             raise PermanentError(
                 f"the collection {self.name} was not made by syncd, and stays as it is",
                 "give the knowledge base another name, or remove that collection",
             )
 
-    def _check(self, metadata: dict[str, Any], embedding: str) -> None:
+    def _check(self, metadata: Metadata, embedding: str) -> None:
         self._require_ours(metadata)
-        if metadata[_EMBEDDING] != embedding:
-            raise PermanentError(
-                f"the knowledge base {self.name} was made with another model or chunking: "
-                f"it holds {metadata[_EMBEDDING]}, the configuration says {embedding}",
-                "restore the old embedder and chunking, or point the job at a new knowledge base",
-            )
+        if (held := embedding_in(metadata)) != embedding:
+            raise OtherEmbedding(self.name, held, embedding)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A collection that stays the same under whatever name, and what it says of itself.
+
+    Args:
+        collection: what its documents are read and written through.
+    """
+
+    connection: Connection
+    collection: Any
+
+    def identity(self) -> Identity:
+        """Read the identity as it is now, also when another process advanced it."""
+        return identity_in(self._model().metadata)
+
+    def advance(self) -> Identity:
+        """Count the epoch up."""
+        identity = self.identity()
+        advanced = Identity(identity.uuid, identity.epoch + 1)
+        self.say({_EPOCH: advanced.epoch})
+        return advanced
+
+    def say(self, about: Metadata) -> None:
+        """Have the collection say this of itself too."""
+        self.collection.modify(metadata={**self._model().metadata, **about})
+
+    def rename(self, name: str) -> None:
+        """Give the collection another name."""
+        self.collection.modify(name=name)
+
+    def _model(self) -> Any:
+        where = self.connection
+        return where.api.get_collection_by_id(self.collection.id, tenant=where.tenant, database=where.database)
+
+
+def identity_in(metadata: Metadata) -> Identity:
+    """Read the identity in a collection's metadata."""
+    return Identity(str(metadata[_UUID]), int(str(metadata[_EPOCH])))
+
+
+def embedding_in(metadata: Metadata) -> str:
+    """Read the embedding's fingerprint in a collection's metadata."""
+    return str(metadata[_EMBEDDING])
+
+
+def is_ours(metadata: Metadata | None) -> bool:
+    """Tell by its metadata whether syncd made a collection."""
+    return {_UUID, _EPOCH, _EMBEDDING} <= (metadata or {}).keys()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ import numpy as np
 
 from syncd.errors import PermanentError, TransientError
 from syncd.knowledge.chroma.batches import BYTES, IDS, LISTED, cut, cut_by_size
-from syncd.knowledge.chroma.collection import Binding
+from syncd.knowledge.chroma.collection import Binding, Bound
 from syncd.knowledge.chroma.connection import connect_server
 from syncd.knowledge.chroma.embedded import open_embedded, remove_embedded
+from syncd.knowledge.chroma.generations import Generations
 from syncd.knowledge.chroma.layout import (
     PART_OF,
     Entry,
@@ -29,6 +32,7 @@ from syncd.knowledge.chroma.layout import (
 from syncd.knowledge.chroma.options import ChromaOptions, require_name
 from syncd.knowledge.chroma.probe import glance
 from syncd.knowledge.chroma.translation import translated
+from syncd.model.generation import Generation
 from syncd.model.identity import chunk_id, document_of, number_of
 from syncd.model.record import (
     Document,
@@ -43,8 +47,16 @@ from syncd.model.record import (
 )
 
 
+@dataclass(slots=True)
+class _Use:
+    """What all generations of an open store have in common."""
+
+    closed: bool = False
+    sound: bool = True
+
+
 class ChromaKnowledgeBase:
-    """A knowledge base in one Chroma collection, embedded in this process or on a server.
+    """A knowledge base in Chroma, embedded in this process or on a server; each generation is a collection.
 
     Args:
         name: the knowledge base's and the collection's name.
@@ -55,7 +67,8 @@ class ChromaKnowledgeBase:
     Raises:
         InUse: another process owns the embedded store.
         Unavailable: its folder cannot be used.
-        PermanentError: Chroma cannot carry the name, the collection is not syncd's, or another embedding fills it.
+        PermanentError: Chroma cannot carry the name, or the collection is not syncd's.
+        OtherEmbedding: another embedding fills it.
         TransientError: the server does not answer.
     """
 
@@ -64,8 +77,7 @@ class ChromaKnowledgeBase:
     def __init__(self, name: str, options: ChromaOptions, embedding: str, holder: Mapping[str, str]) -> None:
         require_name(name)
         self._place = f"the knowledge base {name} ({options.url or options.path})"
-        self._closed = False
-        self._sound = True
+        self._use = _Use()
         self._lock = None
         if options.path is not None:
             store = open_embedded(Path(options.path), name, embedding, holder)
@@ -73,6 +85,8 @@ class ChromaKnowledgeBase:
         else:
             self._binding = Binding(connect_server(options), name)
             self._collection = self._open_served(embedding)
+        self._bound = Bound(self._binding.connection, self._collection)
+        self._generations = Generations(self._binding)
         with self._calling():
             self._most = min(int(self._binding.connection.api.get_max_batch_size()), 5000)
 
@@ -89,7 +103,7 @@ class ChromaKnowledgeBase:
             folder = Path(options.path).expanduser()
             return folder.is_symlink() or folder.exists()
         with _served(name, options) as binding:
-            return binding.exists()
+            return binding.find() is not None
 
     @classmethod
     def remove(cls, name: str, options: ChromaOptions, holder: Mapping[str, str]) -> None:
@@ -104,17 +118,17 @@ class ChromaKnowledgeBase:
             remove_embedded(Path(options.path).expanduser(), holder)
             return
         with _served(name, options) as binding:
-            binding.remove()
+            Generations(binding).remove()
 
     def identity(self) -> Identity:
         """Return which knowledge base this is."""
         with self._calling():
-            return self._binding.identity()
+            return self._bound.identity()
 
     def advance(self) -> Identity:
         """Count one more run that wrote, durably, and return the identity with the new epoch."""
         with self._calling():
-            return self._binding.advance()
+            return self._bound.advance()
 
     def fingerprints(self, document_ids: Sequence[str]) -> dict[str, Fingerprint]:
         """Return the fingerprints of those of these documents that are held whole."""
@@ -232,17 +246,50 @@ class ChromaKnowledgeBase:
         with self._calling():
             return int(self._collection.count())
 
+    def generations(self) -> list[Generation]:
+        """Return all generations as they are now, also when another process changed them."""
+        with self._calling():
+            return self._generations.all()
+
+    def generation(self, uuid: str) -> ChromaKnowledgeBase:
+        """Return one of them, which is closed with this knowledge base. Raises NotFound."""
+        with self._calling():
+            bound = self._generations.find(uuid)
+        other = copy(self)
+        other._bound, other._collection = bound, bound.collection
+        return other
+
+    def describe(self, recipe: str) -> None:
+        """Remember how the embedder of the generation that this is is made."""
+        with self._calling():
+            self._generations.describe(self._bound, recipe)
+
+    def begin(self, embedding: str, recipe: str, *, recalls: bool) -> Generation:
+        """Make an empty generation to be filled, unless there is one already, and return it."""
+        with self._calling():
+            return self._generations.begin(embedding, recipe, recalls=recalls)
+
+    def swap(self, uuid: str) -> None:
+        """Let the filling generation serve, and keep of those that served the last. Raises NotFound."""
+        with self._calling():
+            self._generations.swap(uuid)
+
+    def drop(self, uuid: str) -> None:
+        """Remove a generation with all that it holds. Raises Conflict."""
+        with self._calling():
+            self._generations.drop(uuid)
+
     def close(self) -> None:
         """Let go of the store and of its lock."""
-        if self._closed:
+        if self._use.closed:
             return
-        self._closed = True
+        self._use.closed = True
         try:
             with translated(self._place):
                 self._binding.connection.close()
         finally:
             if self._lock is not None:
-                self._lock.release(in_order=self._sound)
+                self._lock.release(in_order=self._use.sound)
 
     def _open_served(self, embedding: str) -> Any:
         try:
@@ -256,14 +303,14 @@ class ChromaKnowledgeBase:
 
     @contextmanager
     def _calling(self, *, row_values: bool = False) -> Iterator[None]:
-        if self._closed:
+        if self._use.closed:
             raise TransientError(f"{self._place} is closed")
         try:
             with translated(self._place, row_values=row_values):
                 yield
         except TransientError:
             # Whatever this was, the next owner looks closely before it trusts the files.
-            self._sound = False
+            self._use.sound = False
             raise
 
     def _heads(self, document_ids: Sequence[str]) -> dict[str, Metadata]:
