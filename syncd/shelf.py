@@ -11,10 +11,11 @@ from typing import cast
 
 from syncd.config.settings import KnowledgeBaseConfig, PartConfig
 from syncd.errors import Conflict, NotFound, OtherEmbedding, PermanentError, SyncdError, TransientError, Unavailable
+from syncd.generational import Generational
 from syncd.model.generation import Generation, GenerationState
 from syncd.model.record import Match, Metadata
 from syncd.plugins import Plugins
-from syncd.ports import Chunker, Embedder, Generational, KnowledgeBase
+from syncd.ports import Chunker, Embedder, KnowledgeBase
 from syncd.recall import Recall
 from syncd.recipe import config_of, recipe_of
 
