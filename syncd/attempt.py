@@ -17,7 +17,7 @@ from syncd.model.run import Checkpoint, Lease, Run, Trigger
 from syncd.model.run import Sweep as SweepRecord
 from syncd.parts import Parts
 from syncd.pipeline import Pipeline, mismatch
-from syncd.ports import KnowledgeBase, Source
+from syncd.ports import Source
 from syncd.reconcile.sweep import Sweep, TooMany
 from syncd.rehearsal import Rehearsal
 from syncd.shelf import Target
@@ -123,7 +123,7 @@ class Attempt:
             hooks=hooks,
             recall=target.recall,
         )
-        known = self._checkpoint(target.knowledge_base)
+        known = self._checkpoint(target)
         reached = pipeline.run(known, self.run.options, self.tally)
         if not self._sweep_is_due(begun):
             return
@@ -193,11 +193,11 @@ class Attempt:
 
         return boundary
 
-    def _checkpoint(self, knowledge_base: KnowledgeBase) -> Checkpoint | None:
+    def _checkpoint(self, target: Target) -> Checkpoint | None:
         """Return the job's checkpoint if it still applies; if not, say so and start from the beginning."""
         checkpoints = self.state.checkpoints
-        newest = checkpoints.newest_epoch(knowledge_base.identity().uuid)
-        identity = knowledge_base.identity()
+        newest = checkpoints.newest_epoch(target.knowledge_base.identity().uuid)
+        identity = target.knowledge_base.identity()
         if identity.epoch < newest:
             # Now, for all jobs: once this run has written, the others could not tell any more.
             log.warning("%s: every table that fills it is compared from the beginning", OLDER_COPY)
@@ -207,6 +207,8 @@ class Attempt:
         reason = None if checkpoint is None else mismatch(checkpoint, meaning, identity)
         if reason is None:
             return checkpoint
+        if target.filling is not None:
+            reason = f"a new generation is being filled ({reason})"
         log.warning("%s: the table is compared from the beginning, and only what is missing is embedded", reason)
         checkpoints.reset(self.job.id, meaning, identity, reason, self.clock())
         return checkpoints.get(self.job.id)

@@ -21,6 +21,7 @@ app = typer.Typer()
 COUNTS = (
     "records_read",
     "embedded",
+    "recalled",
     "inserted",
     "metadata_updated",
     "unchanged",
@@ -154,6 +155,7 @@ def say(terminal: Terminal, run: Run) -> None:
         terminal.say(f"{run.job_name}: {run.status} after {seconds:.1f} s: {shown_error(run.error)}", style)
     done = [f"{counts.records_read:,} read", f"{counts.embedded:,} embedded", f"{counts.unchanged:,} unchanged"]
     rest = {
+        "recalled": counts.recalled,
         "metadata updated": counts.metadata_updated,
         "deleted": counts.deleted,
         "dead letters": counts.dead_lettered,
