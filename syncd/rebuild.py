@@ -11,7 +11,7 @@ from datetime import datetime
 from syncd.errors import Conflict, SyncdError
 from syncd.model.generation import Generation, GenerationState
 from syncd.model.job import Job
-from syncd.model.run import Run, RunOptions
+from syncd.model.run import Run, RunOptions, Trigger
 from syncd.parts import Parts
 from syncd.shelf import Shelf
 from syncd.state import State
@@ -48,7 +48,7 @@ class Begun:
     standing: Standing
     new: bool
     jobs: tuple[Job, ...]
-    left_out: tuple[str, ...]
+    left_out: tuple[Job, ...]
 
 
 class Rebuild:
@@ -79,10 +79,10 @@ class Rebuild:
             Conflict: no job fills it, its store keeps one generation only, or another embedding is filling a new one.
             SyncdError: as opening it raises.
         """
-        jobs = fillers(self._state, name, self._clock())
-        if not jobs:
-            raise Conflict(f"no job fills the knowledge base {name}", "add one, or enable it")
         with self._parts.shelf(name) as shelf:
+            jobs = fillers(self._state, name, self._clock())
+            if not jobs:
+                raise Conflict(f"no job fills the knowledge base {name}", "add one, or enable it")
             generation, new = shelf.begin(recalls=recalls)
             standing = self._standing(name, shelf, generation)
             served = shelf.serving().uuid
@@ -91,13 +91,13 @@ class Rebuild:
         able = [job for job in jobs if job.name in standing.waits_for and job.definition.enabled and not job.paused]
         return Begun(standing, new, tuple(able), self._left_out(name, jobs, served))
 
-    def ask(self, begun: Begun, triggers: Triggers, by: str | None = None) -> list[Run]:
+    def ask(self, begun: Begun, triggers: Triggers, trigger: Trigger, by: str | None = None) -> list[Run]:
         """Queue a run of each job that has yet to fill it and can run.
 
         Args:
             by: the name of the token that asks.
         """
-        return [triggers.ask(job, Wish(options_for(job), by=by)) for job in begun.jobs]
+        return [triggers.ask(job, Wish(options_for(job), trigger, by=by)) for job in begun.jobs]
 
     def look(self, name: str) -> list[Standing]:
         """Return the generations of a knowledge base. Raises as `Parts.shelf`."""
@@ -131,7 +131,7 @@ class Rebuild:
             return Standing(generation, chunks)
         return Standing(generation, chunks, waits_for(self._state, name, generation, self._clock()))
 
-    def _left_out(self, name: str, jobs: list[Job], served: str) -> tuple[str, ...]:
+    def _left_out(self, name: str, jobs: list[Job], served: str) -> tuple[Job, ...]:
         filling = {job.id for job in jobs}
         others = [
             job
@@ -139,7 +139,7 @@ class Rebuild:
             if job.definition.kb_name == name and job.id not in filling
         ]
         known = self._state.checkpoints.of([job.id for job in others])
-        return tuple(job.name for job in others if job.id in known and known[job.id].identity.uuid == served)
+        return tuple(job for job in others if job.id in known and known[job.id].identity.uuid == served)
 
 
 def options_for(job: Job) -> RunOptions:

@@ -16,6 +16,7 @@ from syncd.cli import (
     job_creation,
     job_runs,
     jobs,
+    kb,
     run,
     runs,
     search,
@@ -52,5 +53,5 @@ def syncd(
 
 for part in (job_creation, job_changes, job_runs):
     jobs.app.add_typer(part.app)
-for group in (demo, init, check, sync, search, run, status, jobs, runs, tokens, config):
+for group in (demo, init, check, sync, search, run, status, jobs, runs, kb, tokens, config):
     app.add_typer(group.app)

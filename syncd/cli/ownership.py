@@ -14,7 +14,7 @@ from syncd.knowledge.chroma.lock import holder_of
 from syncd.parts import Parts
 
 DAEMON = "syncd run"
-SHORT = frozenset({"syncd search", "syncd check"})
+SHORT = frozenset({"syncd search", "syncd check", "syncd kb"})
 PATIENCE_SECONDS = 20.0
 POLL_SECONDS = 0.2
 

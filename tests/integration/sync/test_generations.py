@@ -240,7 +240,7 @@ def test_jobs_that_have_ended_are_left_out_and_named(world: World) -> None:
     world.rewrite((SECOND_JOB[1], SECOND_JOB[0]))
     with Engine.of(world) as engine:
         begun = rebuild_of(engine).begin("kb_one", recalls=False)
-        assert ([job.name for job in begun.jobs], begun.left_out) == (["copy"], ("other",))
+        assert [[job.name for job in jobs] for jobs in (begun.jobs, begun.left_out)] == [["copy"], ["other"]]
         engine.run()
         assert states(engine) == {SERVING: ROWS, FORMER: ROWS + 1}
         engine.state.jobs.end(engine.job.id, engine.clock())
