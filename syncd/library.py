@@ -171,8 +171,8 @@ class Library:
             if holding.jobs:
                 raise Conflict(f"the job {holding.jobs[0].name} fills the knowledge base {name}", "end the job first")
             if not purge:
-                with self._parts.target(name) as target:
-                    chunks = target.knowledge_base.count()
+                with self._parts.shelf(name) as shelf:
+                    chunks = sum(shelf.knowledge_base(one.uuid).count() for one in shelf.generations())
                 if chunks:
                     raise Conflict(
                         f"the knowledge base {name} holds {chunks} chunks", "add ?purge=true to remove them with it"

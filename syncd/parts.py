@@ -188,6 +188,12 @@ class Parts:
         with self._opened(name) as entry:
             yield None if entry is None else entry.shelf
 
+    def is_outdated(self, name: str) -> bool:
+        """Tell whether a knowledge base is open by another configuration than today's, which a restart applies."""
+        with self._lock:
+            entry = self._entries.get(name)
+            return entry is not None and entry.config != self._bases.get(name)
+
     def is_stored(self, name: str, store: PartConfig) -> bool:
         """Tell whether something is kept already where a new knowledge base would be. Raises as `target`."""
         return self._plugins.is_stored(name, store)

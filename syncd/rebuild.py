@@ -76,11 +76,14 @@ class Rebuild:
 
         Raises:
             NotFound: there is no such knowledge base.
-            Conflict: no job fills it, its store keeps one generation only, or another embedding is filling a new one.
+            Conflict: no job fills it, a restart has to apply its new configuration first, its store keeps only one
+                generation, or another embedding is filling a new one.
             SyncdError: as opening it raises.
         """
         with self._parts.shelf(name) as shelf:
             jobs = fillers(self._state, name, self._clock())
+            if self._parts.is_outdated(name):
+                raise Conflict(f"the knowledge base {name} is configured anew", "restart syncd, and then rebuild it")
             if not jobs:
                 raise Conflict(f"no job fills the knowledge base {name}", "add one, or enable it")
             generation, new = shelf.begin(recalls=recalls)

@@ -89,14 +89,17 @@ class Shelf:
 
     def generations(self) -> list[Generation]:
         """Return all generations as they are now."""
-        if not self.can_rebuild:
-            return [Generation(self._store.identity().uuid, self.embedding, GenerationState.SERVING)]
-        found = cast(Generational, self._store).generations()
+        if self.can_rebuild:
+            found = self._generational().generations()
+        else:
+            found = [Generation(self._store.identity().uuid, self.embedding, GenerationState.SERVING)]
         self._seen = (time.monotonic(), found)
         return found
 
     def knowledge_base(self, uuid: str) -> KnowledgeBase:
         """Return a generation as a knowledge base. Raises NotFound."""
+        if not self.can_rebuild:
+            return self._store
         with self._lock:
             if uuid not in self._bases:
                 self._bases[uuid] = self._generational().generation(uuid)

@@ -76,8 +76,9 @@ def rebuild(
     terminal = Terminal()
     with _office(config) as office:
         begun = office.begin(knowledge_base, from_existing)
-    state = "is being filled" if begun.new else "was being filled already, and goes on"
-    terminal.say(f"{knowledge_base}: a new generation {state}; searches find the old one until it is complete")
+    doing = "is being filled" if begun.new else "was being filled already"
+    terminal.say(f"{knowledge_base}: a new generation {doing} by {begun.embedding}")
+    terminal.note("  searches find the old one until it is complete")
     for job in begun.left_out:
         terminal.note(f"  {job} has ended: its documents will not be in the new generation")
     if begun.runs:
@@ -118,6 +119,7 @@ class _Begun:
     """
 
     generation: str
+    embedding: str
     new: bool
     left_out: tuple[str, ...]
     runs: tuple[str, ...] = ()
@@ -159,11 +161,13 @@ class _Office:
         if daemon is not None:
             with asking(daemon["url"], Scope.KB_WRITE) as client:
                 told = client.knowledge_bases.rebuild(name, from_existing=from_existing)
-            return _Begun(told["generation"]["id"], told["new"], tuple(told["left_out"]), tuple(told["runs"]))
+            made = told["generation"]
+            return _Begun(made["id"], made["embedding"], told["new"], tuple(told["left_out"]), tuple(told["runs"]))
         JobService(self.state, _now).reconcile(self.settings.jobs, self.settings.places)
         begun = self.service.begin(name, recalls=from_existing)
         return _Begun(
             begun.standing.generation.uuid,
+            begun.standing.generation.embedding,
             begun.new,
             tuple(job.name for job in begun.left_out),
             here={job.name: options_for(job) for job in begun.jobs},

@@ -27,7 +27,7 @@ def test_a_model_is_changed_by_one_command(shop: Shop, call: Call) -> None:
     assert call("kb", "list").stdout.splitlines()[1].split()[2:5] == ["serving", "hashing:256:1", "text:256:32"]
     rebuilt = call("kb", "rebuild", "goods")
     assert rebuilt.returncode == 0, rebuilt.stderr
-    assert "goods: a new generation is being filled; searches find the old one until it is complete" in rebuilt.stdout
+    assert "goods: a new generation is being filled by hashing:64:1 text:256:32" in rebuilt.stdout
     assert "goods: the new generation is complete, and is searched from now on" in rebuilt.stdout
     states = [line.split()[2:6] for line in call("kb", "list").stdout.splitlines()[1:]]
     assert states == [
@@ -46,7 +46,7 @@ def test_a_rebuild_that_cannot_be_complete_says_what_it_waits_for(shop: Shop, ca
     assert (
         "waits for orders, which has not begun to fill it, and is paused: `syncd sync orders` runs it" in waiting.stderr
     )
-    assert "goes on" in call("kb", "rebuild", "goods").stdout
+    assert "was being filled already" in call("kb", "rebuild", "goods").stdout
     [serving, filling] = shop.json("kb", "list")[0]["generations"]
     assert (serving["state"], filling["state"], filling["chunks"]) == ("serving", "filling", 0)
     assert list(filling["waits_for"]) == ["orders"]

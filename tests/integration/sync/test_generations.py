@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from syncd.config.load import load
 from syncd.errors import Conflict, NotFound, SyncdError, Unavailable
 from syncd.model.generation import GenerationState
 from syncd.model.run import RunOptions
@@ -298,6 +299,17 @@ def test_a_configuration_that_changes_again_needs_a_decision(world: World) -> No
         assert engine.run().counts.embedded == ROWS
         assert states(engine) == {SERVING: ROWS, FORMER: ROWS}
     world.assert_pure()
+
+
+def test_a_configuration_that_is_not_applied_yet_is_not_rebuilt_with(world: World) -> None:
+    """A daemon that has read a new model, and would fill a whole generation with the old one, says so instead."""
+    with Engine.of(world) as engine:
+        engine.run()
+        world.rewrite(OTHER_MODEL)
+        engine.parts.configure(load(world.config, {}, engine.plugins.options_for))
+        with pytest.raises(Conflict, match="kb_one is configured anew"):
+            rebuild_of(engine).begin("kb_one", recalls=False)
+        assert states(engine) == {SERVING: ROWS}
 
 
 def test_a_purge_reaches_every_generation(world: World) -> None:
