@@ -22,7 +22,7 @@ from syncd.reconcile.sweep import Sweep, TooMany
 from syncd.rehearsal import Rehearsal
 from syncd.shelf import Target
 from syncd.state import State
-from syncd.swap import waits_for
+from syncd.swap import is_complete
 from syncd.tally import Hooks, Tally
 from syncd.writer import Writer
 
@@ -98,7 +98,7 @@ class Attempt:
     def _swap(self, filling: Generation) -> None:
         """Let the generation that was filled take the old one's place, if no job has anything left to add."""
         name = self.job.definition.kb_name
-        if waits_for(self.state, name, filling, self.clock()):
+        if not is_complete(self.state, name, filling, self.clock()):
             return
         self.reached("complete")
         with self.parts.shelf(name) as shelf:

@@ -25,8 +25,13 @@ def fillers(state: State, knowledge_base: str, now: datetime) -> list[Job]:
     return [job for job in jobs if job.definition.enabled or job.id in known]
 
 
+def is_complete(state: State, knowledge_base: str, generation: Generation, now: datetime) -> bool:
+    """Tell whether a generation holds what all of its jobs have to add; without a job there is nothing to hold."""
+    return bool(fillers(state, knowledge_base, now)) and not waits_for(state, knowledge_base, generation, now)
+
+
 def waits_for(state: State, knowledge_base: str, generation: Generation, now: datetime) -> Mapping[str, str]:
-    """Say of each job that has yet to fill a generation what is missing; nothing when the generation is complete."""
+    """Say of each job that has yet to fill a generation what is missing."""
     jobs = fillers(state, knowledge_base, now)
     known = state.checkpoints.of([job.id for job in jobs])
     missing = {}

@@ -249,6 +249,16 @@ def test_jobs_that_have_ended_are_left_out_and_named(world: World) -> None:
             rebuild_of(engine).begin("kb_one", recalls=False)
 
 
+def test_a_job_that_ends_in_the_middle_swaps_nothing(world: World) -> None:
+    """With no job left, nobody can say that the new generation is complete."""
+    with Engine.of(world) as engine:
+        rebuild_of(engine).begin("kb_one", recalls=False)
+        engine.at_step["complete"] = lambda: pytest.fail("it is not")
+        engine.at_step["written"] = lambda: engine.state.jobs.end(engine.job.id, engine.clock())
+        engine.run()
+        assert set(states(engine)) == {SERVING, FILLING}
+
+
 def test_a_job_that_sweeps_is_waited_for_until_it_has_swept(world: World) -> None:
     """What only a sweep sees is in the new generation before it serves."""
     world.rewrite(("mode: soft, column: gone", "mode: sweep, interval: 30 DAYS"))
