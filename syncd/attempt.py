@@ -1,4 +1,4 @@
-"""One attempt at a run: the parts are opened, the pipeline runs, and a sweep follows when one is due."""
+"""One attempt at a run: the parts are opened, the pipeline runs, a sweep follows when one is due, and a swap."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from datetime import datetime
 from syncd.errors import Cancelled, PermanentError, SyncdError, TimedOut, WindowClosed
 from syncd.fenced import Fenced, Proof
 from syncd.flood import FloodGuard
+from syncd.model.generation import Generation
 from syncd.model.job import Job
 from syncd.model.record import Reject
 from syncd.model.run import Checkpoint, Run, Trigger
-from syncd.parts import Parts, Target
+from syncd.parts import Parts
 from syncd.pipeline import mismatch
-from syncd.ports import KnowledgeBase, Source
+from syncd.ports import Source
 from syncd.reconcile.orphans import TooMany
 from syncd.rehearsal import Rehearsal
+from syncd.shelf import Target
 from syncd.state import State
+from syncd.swap import is_complete
 from syncd.tally import Hooks, Tally
 from syncd.work import Work
 
@@ -90,8 +93,22 @@ class Attempt:
         try:
             with self.parts.target(self.job.definition.kb_name) as target:
                 self._synchronise(source, target, hooks)
+                if target.filling is not None and not self.run.options.dry_run:
+                    self._swap(target.filling)
         finally:
             source.close()
+
+    def _swap(self, filling: Generation) -> None:
+        """Let the generation that was filled take the old one's place, if no job has anything left to add."""
+        name = self.job.definition.kb_name
+        if not is_complete(self.state, name, filling, self.clock()):
+            return
+        self.reached("complete")
+        with self.parts.shelf(name) as shelf:
+            swapped = shelf.swap(filling.uuid)
+        self.reached("swapped")
+        if swapped:
+            log.info("a new generation of the knowledge base %s is complete, and is searched from now on", name)
 
     def _synchronise(self, source: Source, target: Target, hooks: Hooks) -> None:
         begun = self.clock()
@@ -106,7 +123,7 @@ class Attempt:
             tally=self.tally,
             hooks=replace(hooks, flood=FloodGuard(self.job.definition.max_dead_letters, dead_keys)),
         )
-        known = self._checkpoint(kb)
+        known = self._checkpoint(target)
         if options.replay:
             work.replay(known, options.keys or dead_keys)
             return
@@ -172,11 +189,11 @@ class Attempt:
 
         return boundary
 
-    def _checkpoint(self, knowledge_base: KnowledgeBase) -> Checkpoint | None:
+    def _checkpoint(self, target: Target) -> Checkpoint | None:
         """Return the job's checkpoint if it still applies; if not, say so and start from the beginning."""
         checkpoints = self.state.checkpoints
-        newest = checkpoints.newest_epoch(knowledge_base.identity().uuid)
-        identity = knowledge_base.identity()
+        newest = checkpoints.newest_epoch(target.knowledge_base.identity().uuid)
+        identity = target.knowledge_base.identity()
         # Now, for all jobs: once this run has written, the others could not tell any more.
         if identity.epoch < newest:
             log.warning("%s: every table that fills it is compared from the beginning", OLDER_COPY)
@@ -188,6 +205,8 @@ class Attempt:
         reason = None if checkpoint is None else mismatch(checkpoint, meaning, identity)
         if reason is None:
             return checkpoint
+        if target.filling is not None:
+            reason = f"a new generation is being filled ({reason})"
         log.warning("%s: the table is compared from the beginning, and only what is missing is embedded", reason)
         checkpoints.reset(self.job.id, meaning, identity, reason, self.clock())
         return checkpoints.get(self.job.id)

@@ -27,6 +27,7 @@ from syncd.library import Library
 from syncd.model.run import Run, RunStatus
 from syncd.parts import Parts
 from syncd.plugins import Plugins
+from syncd.rebuild import Rebuild
 from syncd.reload import Configuration, Reload
 from syncd.runner import LEASE_TTL, Runner
 from syncd.scheduler import Scheduler
@@ -180,6 +181,7 @@ class Daemon:
                         search=parts.search,
                         databases=parts,
                         library=library,
+                        rebuild=Rebuild(state, parts, now),
                         readiness=lambda: _unready(state),
                         registry=registry,
                         clock=now,
@@ -213,7 +215,7 @@ class Daemon:
             if self._stop.is_set():
                 raise _StoppedEarly
             try:
-                with parts.target(name):
+                with parts.shelf(name):
                     pass
             except InUse:
                 raise

@@ -18,7 +18,8 @@ SyncdError
 └── SyncError
     ├── TransientError   try again later, with back-off
     ├── PermanentError   fail the run and block the job until someone changes something
-    │   └── DefinitionRefused  the table is not there, or has no such columns
+    │   ├── DefinitionRefused  the table is not there, or has no such columns
+    │   └── OtherEmbedding     the knowledge base holds vectors of another embedding
     └── RecordError      quarantine this row; the rows around it go on
 """
 
@@ -186,6 +187,24 @@ class DefinitionRefused(PermanentError):
     def __init__(self, faults: Sequence[Fault], hint: str = "") -> None:
         super().__init__("; ".join(str(fault) for fault in faults), hint)
         self.faults = tuple(faults)
+
+
+class OtherEmbedding(PermanentError):
+    """A knowledge base holds vectors of another embedding than the one that shall fill it.
+
+    Args:
+        name: the knowledge base's.
+        held, wanted: the fingerprints of what has filled it and of what shall.
+    """
+
+    def __init__(self, name: str, held: str, wanted: str) -> None:
+        super().__init__(
+            f"the knowledge base {name} was made with another model or chunking: "
+            f"it holds {held}, the configuration says {wanted}",
+            f"`syncd kb rebuild {name}` fills a new generation, and searches go on meanwhile; "
+            "or restore the old embedder and chunking",
+        )
+        self.held = held
 
 
 class RecordError(SyncError):

@@ -13,13 +13,14 @@ from syncd.model.job import Job
 from syncd.model.record import Reject
 from syncd.model.run import Checkpoint, RunOptions
 from syncd.model.watermark import Watermark
-from syncd.parts import Parts, Target
+from syncd.parts import Parts
 from syncd.pipeline import mismatch
 from syncd.ports import KnowledgeBase, Source
 from syncd.reconcile.orphans import TooMany
 from syncd.reconcile.plan import Estimator
 from syncd.reconcile.why import explain
 from syncd.rehearsal import Rehearsal
+from syncd.shelf import Target
 from syncd.state import State
 from syncd.tally import Hooks, Tally
 from syncd.work import Work

@@ -171,8 +171,8 @@ class Library:
             if holding.jobs:
                 raise Conflict(f"the job {holding.jobs[0].name} fills the knowledge base {name}", "end the job first")
             if not purge:
-                with self._parts.target(name) as target:
-                    chunks = target.knowledge_base.count()
+                with self._parts.shelf(name) as shelf:
+                    chunks = sum(shelf.knowledge_base(one.uuid).count() for one in shelf.generations())
                 if chunks:
                     raise Conflict(
                         f"the knowledge base {name} holds {chunks} chunks", "add ?purge=true to remove them with it"
@@ -190,14 +190,15 @@ class Library:
         return [job for job in self._state.jobs.list() if not job.definition.schedule.ended(now)]
 
     def _opened(self, name: str, *, count: bool) -> Opened | None:
-        with self._parts.opened(name) as target:
-            if target is None:
+        with self._parts.opened(name) as shelf:
+            if shelf is None:
                 return None
+            serving = shelf.serving(trusted=float("inf"))
             chunks = None
             if count:
                 with suppress(SyncdError):
-                    chunks = target.knowledge_base.count()
-            return Opened(target.embedding, chunks)
+                    chunks = shelf.knowledge_base(serving.uuid).count()
+            return Opened(serving.embedding, chunks)
 
     def _objections(self, asked: Request, like: KnowledgeBaseConfig | None, *, alone: bool) -> list[Fault]:
         """Return what is wrong with a request beyond its form.

@@ -17,29 +17,16 @@ from syncd.model.job import Job, JobDefinition
 from syncd.model.knowledge_base import KeptKnowledgeBase
 from syncd.model.record import Match, Metadata
 from syncd.plugins import Plugins
-from syncd.ports import Catalog, Chunker, Embedder, KnowledgeBase, Source
+from syncd.ports import Catalog, Embedder, Source
+from syncd.shelf import Shelf, Target
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """An open knowledge base with what fills it."""
-
-    embedder: Embedder
-    chunker: Chunker
-    knowledge_base: KnowledgeBase
-
-    @property
-    def embedding(self) -> str:
-        """The fingerprint of what fills it."""
-        return f"{self.embedder.fingerprint} {self.chunker.fingerprint}"
 
 
 @dataclass(slots=True)
 class _Entry:
     config: KnowledgeBaseConfig
-    target: Target
+    shelf: Shelf
     users: int = 0
     suspect: bool = False
 
@@ -169,7 +156,7 @@ class Parts:
         return faults
 
     @contextmanager
-    def target(self, name: str) -> Iterator[Target]:
+    def shelf(self, name: str) -> Iterator[Shelf]:
         """Lend an open knowledge base; after a failure that may come from the store, the next one to ask opens it anew.
 
         Raises:
@@ -183,13 +170,30 @@ class Parts:
             with self._lock:
                 entry.users += 1
         with self._returned(name, entry):
-            yield entry.target
+            yield entry.shelf
 
     @contextmanager
-    def opened(self, name: str) -> Iterator[Target | None]:
+    def target(self, name: str) -> Iterator[Target]:
+        """Lend the generation of a knowledge base that runs fill.
+
+        Raises:
+            OtherEmbedding: another embedding fills it.
+            SyncdError: as `shelf`.
+        """
+        with self.shelf(name) as shelf:
+            yield shelf.target()
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Shelf | None]:
         """Lend a knowledge base if it is open; None where it is not, and it stays so."""
         with self._opened(name) as entry:
-            yield None if entry is None else entry.target
+            yield None if entry is None else entry.shelf
+
+    def is_outdated(self, name: str) -> bool:
+        """Tell whether a knowledge base is open by another configuration than today's, which a restart applies."""
+        with self._lock:
+            entry = self._entries.get(name)
+            return entry is not None and entry.config != self._bases.get(name)
 
     def is_stored(self, name: str, store: PartConfig) -> bool:
         """Tell whether something is kept already where a new knowledge base would be. Raises as `target`."""
@@ -218,7 +222,7 @@ class Parts:
                 self._entries.pop(name, None)
                 self._merge()
             if entry is not None:
-                entry.target.knowledge_base.close()
+                entry.shelf.close()
             self._plugins.remove_knowledge_base(name, config.store, self._holder)
 
     def search(self, name: str, text: str, k: int, where: Metadata) -> list[Match]:
@@ -229,18 +233,23 @@ class Parts:
             text: what to look for.
             k: how many chunks at most.
             where: metadata that they must equal.
+
+        Raises:
+            Unavailable: another embedder has filled it, which cannot be made again.
         """
-        with self.target(name) as target:
-            [vector] = target.embedder.embed([text]).tolist()
-            return target.knowledge_base.search(vector, k, where)
+        with self.shelf(name) as shelf:
+            return shelf.search(text, k, where)
 
     def purge(self, job: Job) -> None:
-        """Remove every document of a job's table from its knowledge base."""
-        with self.target(job.definition.kb_name) as target:
-            # A state that is restored to before this finds a knowledge base that has moved on.
-            target.knowledge_base.advance()
-            for ids in list(target.knowledge_base.document_ids(document_prefix(job.definition.source_table))):
-                target.knowledge_base.delete(ids)
+        """Remove every document of a job's table from every generation of its knowledge base."""
+        prefix = document_prefix(job.definition.source_table)
+        with self.shelf(job.definition.kb_name) as shelf:
+            for generation in shelf.generations():
+                base = shelf.knowledge_base(generation.uuid)
+                # A state that is restored to before this finds a knowledge base that has moved on.
+                base.advance()
+                for ids in list(base.document_ids(prefix)):
+                    base.delete(ids)
 
     def close(self) -> None:
         """Close every knowledge base and let go of its lock; one that is still in use is closed by its last user."""
@@ -249,7 +258,7 @@ class Parts:
                 entry.suspect = True
                 if entry.users == 0:
                     del self._entries[name]
-                    closing.callback(entry.target.knowledge_base.close)
+                    closing.callback(entry.shelf.close)
 
     def _entry(self, name: str) -> _Entry:
         with self._lock:
@@ -259,11 +268,7 @@ class Parts:
             return entry
         if config is None:
             raise NotFound(f"there is no knowledge base {name!r} in the configuration", self._left_out.get(name, ""))
-        embedder = self._embedder(config.embedder)
-        chunker = self._plugins.chunker(config.chunking, embedder)
-        embedding = f"{embedder.fingerprint} {chunker.fingerprint}"
-        store = self._plugins.knowledge_base(name, config.store, embedding, self._holder)
-        entry = _Entry(config, Target(embedder, chunker, store))
+        entry = _Entry(config, Shelf(name, config, self._plugins, self._embedder, self._holder))
         with self._lock:
             self._entries[name] = entry
         return entry
@@ -293,7 +298,7 @@ class Parts:
                 entry.users -= 1
                 if entry.suspect and entry.users == 0 and self._entries.get(name) is entry:
                     del self._entries[name]
-                    entry.target.knowledge_base.close()
+                    entry.shelf.close()
 
     def _merge(self) -> None:
         kept = [one for one in self._kept if one.name not in self._leaving]

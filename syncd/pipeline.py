@@ -12,7 +12,7 @@ from syncd.model.record import Identity, Reject, Window
 from syncd.model.run import Checkpoint, RunOptions
 from syncd.ports import Chunker, Embedder, KnowledgeBase, Pass, Source
 from syncd.tally import Hooks, Tally
-from syncd.writer import Writer
+from syncd.writer import Recall, Writer
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ class Pipeline:
         commit: saves a checkpoint.
         meaning: the hash of the job's definition; a checkpoint of another one does not apply.
         dead_keys: the keys that are in the job's dead letters now.
+        recall: finds chunks that need not be embedded again.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Pipeline:
         meaning: str,
         dead_keys: frozenset[str] = frozenset(),
         hooks: Hooks = Hooks(),
+        recall: Recall = lambda contents: {},
     ) -> None:
         self._source = source
         self._chunker = chunker
@@ -55,6 +57,7 @@ class Pipeline:
         self._meaning = meaning
         self._dead_keys = dead_keys
         self._hooks = hooks
+        self._recall = recall
 
     def run(self, checkpoint: Checkpoint | None, options: RunOptions, tally: Tally) -> Checkpoint:
         """Read everything that is new since the checkpoint into the knowledge base, and return the new checkpoint.
@@ -111,7 +114,7 @@ class Pipeline:
         self._hooks.flood.read(window.rows)
         self._hooks.flood.reject(window.rejects)
         tally.add(records_read=len(window.rejects))
-        writer = Writer(self._chunker, self._embedder, self._kb, self._hooks, tally)
+        writer = Writer(self._chunker, self._embedder, self._kb, self._hooks, tally, recall=self._recall)
         rejects = [*window.rejects, *writer.apply(changes)]
         tally.add(dead_lettered=len(rejects))
         failed = {reject.key for reject in rejects}

@@ -265,9 +265,10 @@ class Chunker(Protocol):
 class KnowledgeBase(Protocol):
     """A store of documents: chunks with vectors, metadata and a fingerprint, found by id and by meaning.
 
-    It records the embedding fingerprint that it was opened with and refuses another one (PermanentError), so that
+    It records the embedding fingerprint that it was opened with and refuses another one (OtherEmbedding), so that
     vectors of two models never meet. Opening it checks that it answers; one that is damaged for good is set aside,
-    and one with all documents that are certain takes its place under a new identity.
+    and one with all documents that are certain takes its place under a new identity. One that can be filled anew beside
+    itself is a `syncd.generational.Generational`.
     """
 
     def identity(self) -> Identity:

@@ -254,9 +254,11 @@ def _status(error: SyncdError | None, tally: Tally) -> RunStatus:
 
 def _report(run: Run) -> None:
     counts = run.counts
+    recalled = f"{counts.recalled} recalled, " if counts.recalled else ""
     done = (
-        f"{counts.records_read} read, {counts.embedded} embedded, {counts.metadata_updated} metadata updated, "
-        f"{counts.unchanged} unchanged, {counts.deleted} deleted, {counts.dead_lettered} dead-lettered"
+        f"{counts.records_read} read, {counts.embedded} embedded, {recalled}"
+        f"{counts.metadata_updated} metadata updated, {counts.unchanged} unchanged, "
+        f"{counts.deleted} deleted, {counts.dead_lettered} dead-lettered"
     )
     seconds = f"{run.seconds:.1f} s" if run.seconds is not None else "?"
     if run.error is None:

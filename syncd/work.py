@@ -9,7 +9,6 @@ from typing import Literal
 from syncd.model.job import JobDefinition
 from syncd.model.run import Checkpoint, RunOptions
 from syncd.model.watermark import Watermark
-from syncd.parts import Target
 from syncd.pipeline import Commit, Pipeline
 from syncd.ports import Source
 from syncd.reconcile.examine import Examiner
@@ -19,6 +18,7 @@ from syncd.reconcile.reread import Reread
 from syncd.reconcile.rows import InStep, Portion, Saving
 from syncd.reconcile.sweep import Sweep
 from syncd.reconcile.verify import Verify
+from syncd.shelf import Target
 from syncd.tally import Hooks, Tally
 from syncd.writer import Writer
 
@@ -54,6 +54,7 @@ class Work:
             meaning=self.job.meaning(),
             dead_keys=self.dead_keys,
             hooks=self.hooks,
+            recall=self.target.recall,
         )
         return pipeline.run(known, options, self.tally)
 
@@ -102,7 +103,8 @@ class Work:
 
     def _writer(self, rows: Literal["records_read", "swept"]) -> Writer:
         target = self.target
-        return Writer(target.chunker, target.embedder, target.knowledge_base, self.hooks, self.tally, rows)
+        parts = (target.chunker, target.embedder, target.knowledge_base)
+        return Writer(*parts, self.hooks, self.tally, rows, target.recall)
 
     def _saving(self) -> Saving:
         return Saving(self.target.knowledge_base, self.commit, self.dead_keys, self.tally, self.hooks)

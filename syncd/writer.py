@@ -17,6 +17,8 @@ BATCH_CHARACTERS = 64_000
 WRITE_DOCUMENTS = 1_000
 
 Item = TypeVar("Item")
+Recall = Callable[[Mapping[str, str]], Mapping[str, tuple[Chunk, ...]]]
+"""Finds chunks that need not be embedded again, for documents and the hashes of their texts; see `syncd.recall`."""
 
 
 class Writer:
@@ -27,6 +29,7 @@ class Writer:
         hooks: asked between batches whether to go on.
         tally: counts what is done.
         rows: what a row that is done counts as.
+        recall: finds chunks that need not be embedded again.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Writer:
         hooks: Hooks,
         tally: Tally,
         rows: Literal["records_read", "swept"] = "records_read",
+        recall: Recall = lambda contents: {},
     ) -> None:
         self._chunker = chunker
         self._embedder = embedder
@@ -44,6 +48,7 @@ class Writer:
         self._hooks = hooks
         self._tally = tally
         self._rows = rows
+        self._recall = recall
 
     def apply(self, changes: Comparison) -> list[Reject]:
         """Bring the knowledge base to what a comparison found, and return the rows that cannot be brought there.
@@ -92,13 +97,16 @@ class Writer:
         rejects: list[Reject] = []
 
         def write(batch: Sequence[Change]) -> None:
-            documents = self._documents(batch)
+            with self._tally.timed("compare"):
+                known = self._recall({one.record.document_id: one.fingerprint.content for one in batch})
+            made = self._chunks([one for one in batch if one.record.document_id not in known])
             self._hooks.reached("embedded")
-            self.write(documents)
+            self.write([_document(one, {**known, **made}[one.record.document_id]) for one in batch])
             self._tally.add(
-                embedded=len(documents),
+                embedded=len(made),
+                recalled=len(known),
                 inserted=sum(1 for change in batch if change.new),
-                chunks=sum(len(document.chunks) for document in documents),
+                chunks=sum(map(len, made.values())),
             )
 
         # The knowledge base is the ledger, so inside a window the order is free: texts of one length share a batch.
@@ -130,18 +138,16 @@ class Writer:
         with self._tally.timed("split"):
             return self._chunker.split(texts)
 
-    def _documents(self, batch: Sequence[Change]) -> list[Document]:
-        split = self.split([change.record.text for change in batch])
+    def _chunks(self, changes: Sequence[Change]) -> dict[str, tuple[Chunk, ...]]:
+        """Split and embed, and return the chunks of each document."""
+        if not changes:
+            return {}
+        split = self.split([change.record.text for change in changes])
         vectors = self.embed([text for chunks in split for text in chunks])
-        return [
-            Document(
-                id=change.record.document_id,
-                chunks=tuple(Chunk(text, next(vectors)) for text in chunks),
-                metadata=change.record.metadata,
-                fingerprint=change.fingerprint,
-            )
-            for change, chunks in zip(batch, split, strict=True)
-        ]
+        return {
+            change.record.document_id: tuple(Chunk(text, next(vectors)) for text in chunks)
+            for change, chunks in zip(changes, split, strict=True)
+        }
 
     def _acknowledge(self, expected: Mapping[str, Fingerprint | None]) -> None:
         """Ask the knowledge base itself whether it holds what was written, document by document."""
@@ -175,6 +181,10 @@ class Writer:
         """Count rows that are done."""
         self._tally.add(**{self._rows: rows}, unchanged=unchanged if self._rows == "records_read" else 0)
         self._hooks.progress(self._tally)
+
+
+def _document(change: Change, chunks: tuple[Chunk, ...]) -> Document:
+    return Document(change.record.document_id, chunks, change.record.metadata, change.fingerprint)
 
 
 def isolated(batch: Sequence[Item], write: Callable[[Sequence[Item]], None]) -> Iterator[tuple[Item, RecordError]]:

@@ -16,6 +16,7 @@ from syncd.jobs import JobService
 from syncd.library import Library
 from syncd.parts import Parts
 from syncd.plugins import Plugins
+from syncd.rebuild import Rebuild
 from syncd.state import State
 from syncd.triggers import Triggers
 from syncd.webhooks import Deliverer, Sender
@@ -35,6 +36,7 @@ def api_services(state: State, parts: Parts, clock: Callable[[], datetime], **gi
         search=parts.search,
         databases=parts,
         library=Library(state, parts, Plugins([]), clock),
+        rebuild=Rebuild(state, parts, clock),
         readiness=list,
         registry=CollectorRegistry(),
         clock=clock,

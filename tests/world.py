@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import chromadb
+import numpy as np
 import sqlalchemy as sa
 from chromadb.config import Settings as ChromaSettings
 
 from syncd.attempt import Stop
 from syncd.config.load import load
+from syncd.embed.hashing import HashingEmbedder, HashingOptions
 from syncd.jobs import JobService
 from syncd.model.fingerprint import fingerprint
 from syncd.model.run import Run, RunOptions
@@ -214,3 +216,26 @@ class World:
         marks = {id_[:-2]: str(chunks[id_]["syncd_mark"]) for id_ in chunks if id_.endswith("#0")}
         assert counted == {document: int(mark.split(":")[3]) for document, mark in marks.items()}
         assert self.held() == self.expected()
+
+    def assert_pure(self) -> None:
+        """Every vector of every collection is that of its text by the embedder that the collection names (invariant 9)."""
+        with self._client() as client:
+            for known in client.list_collections():
+                collection = client.get_collection(known.name, embedding_function=None)
+                held = collection.get(include=["documents", "embeddings"])
+                name, dimension, _ = collection.metadata["syncd_embedding"].split(" ")[0].split(":")
+                assert name == "hashing"
+                expected = HashingEmbedder(HashingOptions(dimension=int(dimension))).embed(held["documents"])
+                assert not held["ids"] or np.allclose(held["embeddings"], expected, atol=1e-5), known.name
+
+    def collections(self) -> dict[str, int]:
+        """The collections of the store, with the number of their chunks."""
+        with self._client() as client:
+            found = [client.get_collection(known.name, embedding_function=None) for known in client.list_collections()]
+            return {collection.name: collection.count() for collection in found}
+
+    def relabel(self, collection: str, **metadata: str) -> None:
+        """Have a collection say something else of itself."""
+        with self._client() as client:
+            found = client.get_collection(collection, embedding_function=None)
+            found.modify(metadata={**found.metadata, **metadata})

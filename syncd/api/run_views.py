@@ -20,6 +20,7 @@ class Counted(Shown):
 
     records_read: int
     embedded: int
+    recalled: int
     inserted: int
     metadata_updated: int
     unchanged: int

@@ -16,6 +16,7 @@ from syncd.library import Library
 from syncd.model.job import Job
 from syncd.model.record import Match, Metadata
 from syncd.ports import Catalog
+from syncd.rebuild import Rebuild
 from syncd.state import State
 from syncd.triggers import Triggers
 from syncd.webhooks import Deliverer
@@ -52,6 +53,7 @@ class Services:
         search: searches one of them.
         databases: what can be synced.
         library: looks at knowledge bases, makes and removes them.
+        rebuild: fills new generations of them.
         readiness: says why syncd cannot do its work now; nothing when it can.
         registry: the metrics to expose.
         clock: tells the time, aware and in UTC.
@@ -71,6 +73,7 @@ class Services:
     search: Search
     databases: Databases
     library: Library
+    rebuild: Rebuild
     readiness: Callable[[], list[str]]
     registry: CollectorRegistry
     clock: Callable[[], datetime]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from syncd.api.schemas import Shown
+from syncd.api.schemas import Moment, Shown
 from syncd.library import Holding
 from syncd.model.access import Caller
 from syncd.model.catalog import ColumnEntry, IndexEntry, TableDescription, TableEntry, TableKind
 from syncd.model.fields import NAME_PATTERN
+from syncd.model.generation import GenerationState
 from syncd.model.job import Origin
+from syncd.model.run import Run
+from syncd.rebuild import Begun, Standing
 
 _NAME: dict[str, Any] = {"type": "string", "pattern": NAME_PATTERN}
 
@@ -148,6 +152,90 @@ class KnowledgeBaseView(Shown):
                 for job in holding.jobs
                 if caller.reaches(job.name, job.definition.database, job.definition.kb_name)
             ],
+        )
+
+
+class GenerationView(Shown):
+    """A generation of a knowledge base: all of its documents, by one embedding."""
+
+    id: str
+    state: GenerationState
+    """`serving`: searches find it; `filling`: runs fill it, and it will serve; `former`: it has served."""
+    embedding: str
+    """The fingerprint of what fills it."""
+    chunks: int | None
+    """How many chunks it holds; null while its store does not answer."""
+    created_at: Moment | None
+    """When it was made; null where it does not say."""
+    waits_for: dict[str, str]
+    """While it is being filled, what each job that has yet to fill it lacks, as far as the caller may see them."""
+
+    @classmethod
+    def of(cls, standing: Standing, visible: Collection[str]) -> GenerationView:
+        """Show a generation.
+
+        Args:
+            visible: the jobs that may be named.
+        """
+        known = standing.generation
+        return cls(
+            id=known.uuid,
+            state=known.state,
+            embedding=known.embedding,
+            chunks=standing.chunks,
+            created_at=known.created_at,
+            waits_for={job: reason for job, reason in standing.waits_for.items() if job in visible},
+        )
+
+
+class KnowledgeBaseDetail(KnowledgeBaseView):
+    """A knowledge base with its generations."""
+
+    generations: list[GenerationView] | None
+    """Its generations, the serving one first; null while it is not open, or does not answer."""
+
+    @classmethod
+    def with_generations(
+        cls, holding: Holding, standings: Sequence[Standing] | None, caller: Caller
+    ) -> KnowledgeBaseDetail:
+        """Show a knowledge base to somebody, with its generations where they are known."""
+        view = KnowledgeBaseView.of(holding, caller)
+        shown = None if standings is None else [GenerationView.of(one, view.jobs) for one in standings]
+        return cls(**view.model_dump(), generations=shown)
+
+
+class RebuildRequest(BaseModel):
+    """How to fill a new generation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    from_existing: bool = False
+    """Keep the vectors of documents whose text and embedding are the same; else everything is embedded again."""
+
+
+class RebuildView(Shown):
+    """A rebuild that goes on."""
+
+    new: bool
+    """Whether it began with this request; false when it had begun already."""
+    generation: GenerationView
+    runs: list[str]
+    """The runs that were asked for, of the jobs that have yet to fill it and that the caller may see."""
+    left_out: list[str]
+    """Jobs that have ended, as far as the caller may see them: their documents will not be in it."""
+
+    @classmethod
+    def of(cls, begun: Begun, runs: Sequence[Run], visible: Collection[str]) -> RebuildView:
+        """Show a rebuild.
+
+        Args:
+            visible: the jobs that may be named.
+        """
+        return cls(
+            new=begun.new,
+            generation=GenerationView.of(begun.standing, visible),
+            runs=[run.id for run in runs if run.job_name in visible],
+            left_out=[job.name for job in begun.left_out if job.name in visible],
         )
 
 

@@ -14,7 +14,7 @@ from syncd.knowledge.chroma.lock import holder_of
 from syncd.parts import Parts
 
 DAEMON = "syncd run"
-SHORT = frozenset({"syncd search", "syncd check", "syncd why"})
+SHORT = frozenset({"syncd search", "syncd check", "syncd why", "syncd kb"})
 PATIENCE_SECONDS = 20.0
 POLL_SECONDS = 0.2
 
@@ -51,12 +51,12 @@ def owning_daemon(parts: Parts, knowledge_base: str) -> Mapping[str, str] | None
 
     Raises:
         InUse: another command owns it.
-        SyncdError: as `Parts.target` raises.
+        SyncdError: as `Parts.shelf` raises.
     """
     patience = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            with parts.target(knowledge_base):
+            with parts.shelf(knowledge_base):
                 return None
         except InUse as error:
             if error.holder.get("role") == DAEMON:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ app = typer.Typer()
 COUNTS = (
     "records_read",
     "embedded",
+    "recalled",
     "inserted",
     "metadata_updated",
     "unchanged",
@@ -73,7 +74,7 @@ def sync(
     wanted = list(dict.fromkeys(names)) or [name for name, job in settings.jobs.items() if job.enabled]
     if not wanted:
         terminal.note("there is no enabled job in the configuration")
-    runs, code = run_all(terminal, settings, wanted, RunOptions(full, limit, sweep=sweep), quiet=json)
+    runs, code = run_all(terminal, settings, dict.fromkeys(wanted, RunOptions(full, limit, sweep=sweep)), quiet=json)
     if json and (runs or not code):
         records = [as_data(run) for run in runs]
         terminal.data(records[0] if len(names) == 1 else records)
@@ -81,9 +82,9 @@ def sync(
 
 
 def run_all(
-    terminal: Terminal, settings: Settings, names: Sequence[str], options: RunOptions, *, quiet: bool
+    terminal: Terminal, settings: Settings, wanted: Mapping[str, RunOptions], *, quiet: bool
 ) -> tuple[list[Run], int]:
-    """Run jobs one after the other, and return the runs that were begun, and what to exit with."""
+    """Run jobs one after the other, each as it is wanted; return the runs that were begun, and what to exit with."""
     from syncd.attempt import Stop
     from syncd.cli.configuration import parts_of
     from syncd.cli.execution import Execution, asked_to_stop, succeeded
@@ -111,8 +112,8 @@ def run_all(
         stack.callback(parts.close)
         stack.enter_context(on_interrupt(interrupted))
         execution = Execution(settings, state, parts, stop)
-        execution.prepare(names)
-        for name in names:
+        execution.prepare(list(wanted))
+        for name, options in wanted.items():
             try:
                 with shown(terminal.err, name) as progress:
                     run = execution.run(name, options, progress)
@@ -155,6 +156,7 @@ def say(terminal: Terminal, run: Run) -> None:
         terminal.say(f"{run.job_name}: {run.status} after {seconds:.1f} s: {shown_error(run.error)}", style)
     done = [f"{counts.records_read:,} read", f"{counts.embedded:,} embedded", f"{counts.unchanged:,} unchanged"]
     rest = {
+        "recalled": counts.recalled,
         "metadata updated": counts.metadata_updated,
         "deleted": counts.deleted,
         "dead letters": counts.dead_lettered,

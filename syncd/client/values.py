@@ -19,6 +19,7 @@ class Counted(TypedDict):
 
     records_read: int
     embedded: int
+    recalled: int
     inserted: int
     metadata_updated: int
     unchanged: int

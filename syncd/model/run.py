@@ -57,13 +57,16 @@ class Counts:
 
     Args:
         records_read: the rows of its pass.
-        embedded: the documents that were embedded, `inserted` of which were not held before.
+        embedded: the documents that were embedded.
+        recalled: the documents whose vectors were taken from another generation.
+        inserted: those of both that were not held before.
         swept: the rows that were compared beside the pass, in a sweep or a repair.
         repaired: the documents that a repair wrote anew.
     """
 
     records_read: int = 0
     embedded: int = 0
+    recalled: int = 0
     inserted: int = 0
     metadata_updated: int = 0
     unchanged: int = 0

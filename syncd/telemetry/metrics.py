@@ -36,7 +36,7 @@ METRICS = (
         "syncd_rows_total",
         "counter",
         ("job", "outcome"),
-        "Rows by what became of them: read, embedded, metadata_updated, unchanged, deleted, dead_lettered.",
+        "Rows by what became of them: read, embedded, recalled, metadata_updated, unchanged, deleted, dead_lettered.",
     ),
     MetricInfo("syncd_embeddings_total", "counter", ("job",), "Chunks that were embedded."),
     MetricInfo("syncd_stage_seconds_total", "counter", ("job", "stage"), "Seconds that runs spent in each stage."),
@@ -112,6 +112,7 @@ class Metrics(Collector):
         outcomes = {
             "read": counts.records_read,
             "embedded": counts.embedded,
+            "recalled": counts.recalled,
             "metadata_updated": counts.metadata_updated,
             "unchanged": counts.unchanged,
             "deleted": counts.deleted,

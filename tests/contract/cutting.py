@@ -30,7 +30,7 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, failing: int, lost: str, call: Call
         return wrapped
 
     with monkeypatch.context() as patch:
-        for method in ("get", "upsert", "update", "delete"):
+        for method in ("get", "upsert", "update", "delete", "modify"):
             patch.setattr(Collection, method, breaking(getattr(Collection, method)))
         try:
             call()

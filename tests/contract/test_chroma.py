@@ -16,9 +16,11 @@ from syncd.errors import InUse, PermanentError, TransientError
 from syncd.knowledge.chroma import ChromaKnowledgeBase
 from syncd.knowledge.chroma.options import ChromaOptions
 from syncd.model.fingerprint import fingerprint
+from syncd.model.generation import GenerationState
 from syncd.model.record import MetadataUpdate
 from syncd.ports import KnowledgeBase
 from syncd.testing.documents import document, numbered
+from syncd.testing.generational import GenerationalContract, GenerationalOpener, states
 from syncd.testing.knowledge_base import EMBEDDING, KnowledgeBaseContract, Opener, held
 from tests.contract.cutting import cut_off
 
@@ -28,7 +30,7 @@ _numbers = itertools.count(1)
 OpenFresh = Callable[[], KnowledgeBase]
 
 
-class ChromaContract(KnowledgeBaseContract):
+class ChromaContract(KnowledgeBaseContract, GenerationalContract):
     """What Chroma does in both forms."""
 
     @pytest.fixture
@@ -53,9 +55,37 @@ class ChromaContract(KnowledgeBaseContract):
         return f"things-{os.getpid()}-{next(_numbers)}"
 
     @pytest.fixture
-    def open_knowledge_base(self, options: ChromaOptions, name: str) -> Opener:
+    def open_knowledge_base(self, options: ChromaOptions, name: str) -> GenerationalOpener:
         """Open the same knowledge base again and again."""
         return lambda embedding: ChromaKnowledgeBase(name, options, embedding, HOLDER)
+
+    @pytest.mark.parametrize("lost", ["call", "answer"])
+    def test_a_swap_that_is_cut_off_has_happened_or_has_not(
+        self, options: ChromaOptions, monkeypatch: pytest.MonkeyPatch, lost: str
+    ) -> None:
+        """Whichever call fails, the next opening finds one whole generation serving, and repeating completes it."""
+        for failing in itertools.count():
+            name = f"swapped-{os.getpid()}-{next(_numbers)}"
+            place = options if options.path is None else ChromaOptions(path=f"{options.path}-{name}")
+            store = ChromaKnowledgeBase(name, place, EMBEDDING, HOLDER)
+            store.upsert([numbered("old", 1)])
+            store.swap(store.begin(EMBEDDING, "", recalls=False).uuid)
+            begun = store.begin(EMBEDDING, "", recalls=False)
+            store.generation(begun.uuid).upsert([numbered("new", 2)])
+            served = next(uuid for uuid, state in states(store).items() if state is GenerationState.SERVING)
+            cut = cut_off(monkeypatch, failing, lost, partial(store.swap, begun.uuid))
+            store.close()
+            store = ChromaKnowledgeBase(name, place, EMBEDDING, HOLDER)
+            assert (store.identity().uuid, store.count()) in {(served, 0), (begun.uuid, 2)}
+            store.swap(begun.uuid)
+            store.close()
+            store = ChromaKnowledgeBase(name, place, EMBEDDING, HOLDER)
+            assert (store.identity().uuid, store.count()) == (begun.uuid, 2)
+            assert states(store)[served] is GenerationState.FORMER
+            store.close()
+            if not cut:
+                assert failing == 2, "a swap is two renames"
+                return
 
     @pytest.mark.parametrize("lost", ["call", "answer"])
     def test_an_upsert_that_is_cut_off_is_never_taken_for_whole(

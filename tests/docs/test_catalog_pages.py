@@ -6,6 +6,7 @@ import itertools
 import json
 import shlex
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -38,22 +39,31 @@ def test_each_request_gets_the_answer_below_it(opened: Shelf, page: str) -> None
     examples = blocks("sh", "json", page=page)
     requests = [block for block in examples if block.language == "sh"]
     assert len(requests) >= 3
+    made: dict[str, str] = {}
     for request, below in itertools.pairwise([*examples, Block(Path(), 0, "", "")]):
         if request.language == "sh":
-            _check(opened, request, below.text if below.language == "json" else None)
+            _check(opened, request, below.text if below.language == "json" else None, made)
 
 
-def _check(opened: Shelf, request: Block, expected: str | None) -> None:
+def _check(opened: Shelf, request: Block, expected: str | None, made: dict[str, str]) -> None:
+    """Send a request, and compare the answer; `made` are the real ids of generations, by those of the page."""
     [line] = commands(request)
     words = shlex.split(line)
     given = {option: words[words.index(option) + 1] for option in ("-X", "-d") if option in words}
     [url] = [word for word in words if word.startswith("http://127.0.0.1:8000/")]
     headers = {"X-Request-Id": "docs", "Content-Type": "application/json"}
+    for shown, real in made.items():
+        url = url.replace(shown, real)
     method = given.get("-X", "POST" if "-d" in given else "GET")
     answer = opened.client.request(
         method, url.removeprefix("http://127.0.0.1:8000"), content=given.get("-d"), headers=headers
     )
     if expected is None:
         assert answer.status_code == 204, answer.text
-    else:
-        assert answer.json() == json.loads(expected), request.id
+        return
+    told, wanted = answer.json(), json.loads(expected)
+    if "generation" in wanted:
+        made[wanted["generation"]["id"]] = told["generation"]["id"]
+        assert datetime.fromisoformat(told["generation"]["created_at"]).tzinfo is not None
+        told["generation"] |= {name: wanted["generation"][name] for name in ("id", "created_at")}
+    assert told == wanted, request.id

@@ -200,7 +200,7 @@ class IntegrateIoJob(Shown):
         output = JobOutput(
             id=run.number,
             name=definition.kb_name,
-            records_count=run.counts.embedded + run.counts.metadata_updated,
+            records_count=run.counts.embedded + run.counts.recalled + run.counts.metadata_updated,
             created_at=begun or run.created_at,
             updated_at=updated_at(run),
             url=f"{urls.server}v1/runs/{run.id}/outputs",

@@ -65,7 +65,7 @@ def status_of(run: Run) -> KeboolaStatus:
     if run.status is not RunStatus.CANCELED:
         return _STATUSES[run.status]
     counts = run.counts
-    written = counts.embedded + counts.metadata_updated + counts.deleted
+    written = counts.embedded + counts.recalled + counts.metadata_updated + counts.deleted
     return KeboolaStatus.TERMINATED if written and not run.options.dry_run else KeboolaStatus.CANCELLED
 
 

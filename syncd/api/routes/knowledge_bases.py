@@ -11,9 +11,16 @@ from syncd.api.access import caller_with, require_knowledge_base
 from syncd.api.pages import Listed, NameCursor, Paging, cursor, listed
 from syncd.api.schemas import Found, MatchView, SearchRequest
 from syncd.api.services import Services
-from syncd.api.shelves import KnowledgeBaseView, NewKnowledgeBase
+from syncd.api.shelves import (
+    KnowledgeBaseDetail,
+    KnowledgeBaseView,
+    NewKnowledgeBase,
+    RebuildRequest,
+    RebuildView,
+)
 from syncd.errors import NotFound
 from syncd.model.access import Caller, Scope
+from syncd.model.run import Trigger
 
 Reader = Annotated[Caller, Depends(caller_with(Scope.KB_READ))]
 Writer = Annotated[Caller, Depends(caller_with(Scope.KB_WRITE))]
@@ -57,9 +64,10 @@ def router(services: Services) -> APIRouter:
         )
 
     @routes.get("/{name}")
-    def get_knowledge_base(caller: Reader, name: str) -> KnowledgeBaseView:
-        """Show one knowledge base; it is not opened for it."""
-        return KnowledgeBaseView.of(library.get(require_knowledge_base(caller, name)), caller)
+    def get_knowledge_base(caller: Reader, name: str) -> KnowledgeBaseDetail:
+        """Show one knowledge base with its generations; it is not opened for it."""
+        holding = library.get(require_knowledge_base(caller, name))
+        return KnowledgeBaseDetail.with_generations(holding, services.rebuild.look_if_open(name), caller)
 
     @routes.post("", status_code=201)
     def create_knowledge_base(caller: Writer, wanted: NewKnowledgeBase, response: Response) -> KnowledgeBaseView:
@@ -76,6 +84,27 @@ def router(services: Services) -> APIRouter:
     def delete_knowledge_base(caller: Writer, name: str, query: Annotated[Removal, Query()]) -> None:
         """Remove a knowledge base that was made through the API; one that is not empty only with `purge=true`."""
         library.remove(require_knowledge_base(caller, name), purge=query.purge)
+
+    @routes.post("/{name}/rebuild", status_code=202)
+    def rebuild_knowledge_base(caller: Writer, name: str, wanted: RebuildRequest) -> RebuildView:
+        """Fill a new generation by the configuration's embedding, beside the one that serves until it is complete.
+
+        Runs of the jobs that fill the knowledge base are asked for. While a rebuild goes on, no second one begins.
+        """
+        begun = services.rebuild.begin(require_knowledge_base(caller, name), recalls=wanted.from_existing)
+        runs = services.rebuild.ask(begun, services.triggers, Trigger.API, caller.name)
+        services.wake()
+        visible = {
+            job.name
+            for job in services.state.jobs.list(include_ended=True)
+            if caller.reaches(job.name, job.definition.database, job.definition.kb_name)
+        }
+        return RebuildView.of(begun, runs, visible)
+
+    @routes.delete("/{name}/generations/{generation}", status_code=204)
+    def drop_generation(caller: Writer, name: str, generation: str) -> None:
+        """Remove a generation with all that it holds; the one that is being filled goes with its rebuild."""
+        services.rebuild.drop(require_knowledge_base(caller, name), generation)
 
     @routes.post("/{name}/search")
     def search(caller: Reader, name: str, wanted: SearchRequest) -> Found:

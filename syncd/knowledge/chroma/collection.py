@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from syncd.errors import PermanentError
+from syncd.errors import OtherEmbedding, PermanentError
 from syncd.knowledge.chroma.connection import Connection
-from syncd.model.record import Identity, Metadata
+from syncd.model.record import Identity, Metadata, MetadataValue
 
 _UUID = "syncd_uuid"
 _EPOCH = "syncd_epoch"
 _EMBEDDING = "syncd_embedding"
+
+NEXT = ".syncd-next"
+"""What the name of a collection that is being filled has after the knowledge base's name."""
 
 ROWS_BETWEEN_WRITES = 5000
 """Rows after which Chroma writes its index to disk. A kill during that write tears the index apart, so it should be
@@ -38,14 +41,10 @@ class Binding:
             embedding: the fingerprint of what fills it (invariant 9).
 
         Raises:
-            PermanentError: it belongs to another program, or holds vectors of another fingerprint.
+            PermanentError: it belongs to another program.
+            OtherEmbedding: it holds vectors of another fingerprint.
         """
-        from chromadb.errors import NotFoundError
-
-        try:
-            model = self._model()
-        except NotFoundError:
-            model = self._create({_UUID: str(uuid4()), _EPOCH: 0, _EMBEDDING: embedding})
+        model = self.find() or self._taken_over() or self.create(embedding)
         self._check(model.metadata or {}, embedding)
         return self._collection(model)
 
@@ -57,15 +56,27 @@ class Binding:
         """
         return self._collection(self._create({**metadata, _UUID: str(uuid4())}))
 
-    def exists(self) -> bool:
-        """Tell whether there is a collection of this name, whoever made it."""
+    def find(self) -> Any | None:
+        """Return what Chroma says of the collection, whoever made it; None where there is none."""
         from chromadb.errors import NotFoundError
 
+        where = self.connection
         try:
-            self._model()
+            return where.api.get_collection(name=self.name, tenant=where.tenant, database=where.database)
         except NotFoundError:
-            return False
-        return True
+            return None
+
+    def create(self, embedding: str, **about: MetadataValue) -> Any:
+        """Make the collection, unless somebody else does so at the same moment, and return what Chroma says of it.
+
+        Args:
+            about: more that it shall say of itself.
+        """
+        return self._create({_UUID: str(uuid4()), _EPOCH: 0, _EMBEDDING: embedding, **about})
+
+    def bound(self, model: Any) -> Bound:
+        """Return a collection of this knowledge base, whatever its name is."""
+        return Bound(self.connection, self._collection(model))
 
     def remove(self) -> None:
         """Remove the collection with all that it holds, unless it is gone already.
@@ -75,29 +86,22 @@ class Binding:
         """
         from chromadb.errors import NotFoundError
 
+        if (model := self.find()) is None:
+            return
+        self._require_ours(model.metadata or {})
         where = self.connection
         try:
-            self._require_ours(self._model().metadata or {})
             where.api.delete_collection(name=self.name, tenant=where.tenant, database=where.database)
         except NotFoundError:
             return
 
-    def identity(self) -> Identity:
-        """Read the identity as it is now, also when another process advanced it."""
-        metadata = self._model().metadata
-        return Identity(metadata[_UUID], int(metadata[_EPOCH]))
-
-    def advance(self) -> Identity:
-        """Let the epoch grow, and by the clock, so that two copies that go on apart never reach the same one."""
-        model = self._model()
-        epoch = max(int(model.metadata[_EPOCH]) + 1, time.time_ns() // 1000)
-        identity = Identity(model.metadata[_UUID], epoch)
-        self._collection(model).modify(metadata={**model.metadata, _EPOCH: identity.epoch})
-        return identity
-
-    def _model(self) -> Any:
-        where = self.connection
-        return where.api.get_collection(name=self.name, tenant=where.tenant, database=where.database)
+    def _taken_over(self) -> Any | None:
+        """Complete a swap that was cut off between its two renames; None where there was none."""
+        model = Binding(self.connection, self.name + NEXT).find()
+        if model is None or not is_ours(model.metadata):
+            return None
+        self._collection(model).modify(name=self.name)
+        return self.find()
 
     def _create(self, metadata: Metadata) -> Any:
         from chromadb.errors import InvalidArgumentError, NotFoundError
@@ -138,12 +142,53 @@ class Binding:
 
     def _check(self, metadata: Metadata, embedding: str) -> None:
         self._require_ours(metadata)
-        if metadata[_EMBEDDING] != embedding:
-            raise PermanentError(
-                f"the knowledge base {self.name} was made with another model or chunking: "
-                f"it holds {metadata[_EMBEDDING]}, the configuration says {embedding}",
-                "restore the old embedder and chunking, or point the job at a new knowledge base",
-            )
+        if (held := embedding_in(metadata)) != embedding:
+            raise OtherEmbedding(self.name, held, embedding)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A collection that stays the same under whatever name, and what it says of itself.
+
+    Args:
+        collection: what its documents are read and written through.
+    """
+
+    connection: Connection
+    collection: Any
+
+    def identity(self) -> Identity:
+        """Read the identity as it is now, also when another process advanced it."""
+        return identity_in(self._model().metadata)
+
+    def advance(self) -> Identity:
+        """Let the epoch grow, and by the clock, so that two copies that go on apart never reach the same one."""
+        identity = self.identity()
+        advanced = Identity(identity.uuid, max(identity.epoch + 1, time.time_ns() // 1000))
+        self.say({_EPOCH: advanced.epoch})
+        return advanced
+
+    def say(self, about: Metadata) -> None:
+        """Have the collection say this of itself too."""
+        self.collection.modify(metadata={**self._model().metadata, **about})
+
+    def rename(self, name: str) -> None:
+        """Give the collection another name."""
+        self.collection.modify(name=name)
+
+    def _model(self) -> Any:
+        where = self.connection
+        return where.api.get_collection_by_id(self.collection.id, tenant=where.tenant, database=where.database)
+
+
+def identity_in(metadata: Metadata) -> Identity:
+    """Read the identity in a collection's metadata."""
+    return Identity(str(metadata[_UUID]), int(str(metadata[_EPOCH])))
+
+
+def embedding_in(metadata: Metadata) -> str:
+    """Read the embedding's fingerprint in a collection's metadata."""
+    return str(metadata[_EMBEDDING])
 
 
 def is_ours(metadata: Metadata | None) -> bool:

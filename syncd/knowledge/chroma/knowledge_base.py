@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from syncd.errors import PermanentError, TransientError
-from syncd.knowledge.chroma.batches import BYTES, IDS, LISTED, cut, cut_by_size
-from syncd.knowledge.chroma.collection import Binding
+from syncd.knowledge.chroma.batches import LISTED
+from syncd.knowledge.chroma.collection import Binding, Bound
 from syncd.knowledge.chroma.connection import connect_server
 from syncd.knowledge.chroma.embedded import open_embedded, remove_embedded
+from syncd.knowledge.chroma.entries import Entries
+from syncd.knowledge.chroma.generations import Generations
 from syncd.knowledge.chroma.layout import (
-    PART_OF,
-    Entry,
     Mark,
     head,
     mark_of,
@@ -29,6 +31,7 @@ from syncd.knowledge.chroma.layout import (
 from syncd.knowledge.chroma.options import ChromaOptions, require_name
 from syncd.knowledge.chroma.probe import glance
 from syncd.knowledge.chroma.translation import translated
+from syncd.model.generation import Generation
 from syncd.model.identity import chunk_id, document_of, number_of
 from syncd.model.record import (
     Document,
@@ -38,13 +41,20 @@ from syncd.model.record import (
     Metadata,
     MetadataUpdate,
     Neighbour,
-    StoredChunk,
     StoredDocument,
 )
 
 
+@dataclass(slots=True)
+class _Use:
+    """What all generations of an open store have in common."""
+
+    closed: bool = False
+    sound: bool = True
+
+
 class ChromaKnowledgeBase:
-    """A knowledge base in one Chroma collection, embedded in this process or on a server.
+    """A knowledge base in Chroma, embedded in this process or on a server; each generation is a collection.
 
     Args:
         name: the knowledge base's and the collection's name.
@@ -55,7 +65,8 @@ class ChromaKnowledgeBase:
     Raises:
         InUse: another process owns the embedded store.
         Unavailable: its folder cannot be used.
-        PermanentError: Chroma cannot carry the name, the collection is not syncd's, or another embedding fills it.
+        PermanentError: Chroma cannot carry the name, or the collection is not syncd's.
+        OtherEmbedding: another embedding fills it.
         TransientError: the server does not answer.
     """
 
@@ -64,8 +75,7 @@ class ChromaKnowledgeBase:
     def __init__(self, name: str, options: ChromaOptions, embedding: str, holder: Mapping[str, str]) -> None:
         require_name(name)
         self._place = f"the knowledge base {name} ({options.url or options.path})"
-        self._closed = False
-        self._sound = True
+        self._use = _Use()
         self._store = None
         if options.path is not None:
             self._store = open_embedded(Path(options.path), name, embedding, holder)
@@ -73,8 +83,10 @@ class ChromaKnowledgeBase:
         else:
             self._binding = Binding(connect_server(options), name)
             self._collection = self._open_served(embedding)
+        self._generations = Generations(self._binding)
         with self._calling():
             self._most = min(int(self._binding.connection.api.get_max_batch_size()), 5000)
+        self._bind(Bound(self._binding.connection, self._collection))
 
     @classmethod
     def is_stored(cls, name: str, options: ChromaOptions) -> bool:
@@ -89,7 +101,7 @@ class ChromaKnowledgeBase:
             folder = Path(options.path).expanduser()
             return folder.is_symlink() or folder.exists()
         with _served(name, options) as binding:
-            return binding.exists()
+            return binding.find() is not None
 
     @classmethod
     def remove(cls, name: str, options: ChromaOptions, holder: Mapping[str, str]) -> None:
@@ -104,21 +116,23 @@ class ChromaKnowledgeBase:
             remove_embedded(Path(options.path).expanduser(), holder)
             return
         with _served(name, options) as binding:
-            binding.remove()
+            Generations(binding).remove()
 
     def identity(self) -> Identity:
         """Return which knowledge base this is."""
         with self._calling():
-            return self._binding.identity()
+            return self._bound.identity()
 
     def advance(self) -> Identity:
         """Let the epoch grow, durably, and return the identity with the new one."""
         with self._calling():
-            return self._binding.advance()
+            return self._bound.advance()
 
     def fingerprints(self, document_ids: Sequence[str]) -> dict[str, Fingerprint]:
         """Return the fingerprints of those of these documents that are held whole."""
-        marks = ((document_of(entry), mark_of(metadata)) for entry, metadata in self._heads(document_ids).items())
+        marks = (
+            (document_of(entry), mark_of(metadata)) for entry, metadata in self._entries.heads(document_ids).items()
+        )
         return {document: mark.fingerprint for document, mark in marks if mark is not None}
 
     def upsert(self, documents: Sequence[Document]) -> None:
@@ -133,11 +147,11 @@ class ChromaKnowledgeBase:
             RecordError: the store refuses one of them for good.
         """
         _require_distinct([document.id for document in documents])
-        stored = self._held([document.id for document in documents])
+        stored = self._entries.held([document.id for document in documents])
         wanted = {chunk_id(document.id, n) for document in documents for n in range(len(document.chunks))}
-        self._write(entry for document in documents for entry in parts(document, stored))
-        self._remove([entry for entry in stored if entry not in wanted])
-        self._write(head(document, stored) for document in documents)
+        self._entries.write(entry for document in documents for entry in parts(document, stored))
+        self._entries.remove([entry for entry in stored if entry not in wanted])
+        self._entries.write(head(document, stored) for document in documents)
 
     def update_metadata(self, updates: Sequence[MetadataUpdate]) -> None:
         """Replace the metadata of documents that are held, on every chunk, and leave texts and vectors alone.
@@ -148,24 +162,24 @@ class ChromaKnowledgeBase:
             RecordError: the store refuses one of them for good.
         """
         _require_distinct([update.id for update in updates])
-        stored = self._held([update.id for update in updates])
+        stored = self._entries.held([update.id for update in updates])
         marked = [
             (update, Mark(update.fingerprint, mark.chunks))
             for update in updates
             if (mark := mark_of(stored.get(chunk_id(update.id, 0)))) is not None
         ]
-        self._write(
+        self._entries.write(
             entry for update, mark in marked for entry in updated_parts(update.id, update.metadata, mark, stored)
         )
-        self._write(updated_head(update.id, update.metadata, mark, stored) for update, mark in marked)
+        self._entries.write(updated_head(update.id, update.metadata, mark, stored) for update, mark in marked)
 
     def delete(self, document_ids: Sequence[str]) -> None:
         """Remove these documents and every chunk of theirs; unknown ones are ignored.
 
         The first chunks go first: a document that is cut off here no longer counts as whole.
         """
-        self._remove(list(self._heads(document_ids)))
-        self._remove(list(self._parts(document_ids)))
+        self._entries.remove(list(self._entries.heads(document_ids)))
+        self._entries.remove(list(self._entries.parts(document_ids)))
 
     def search(self, vector: Sequence[float], k: int, where: Metadata) -> list[Match]:
         """Return the `k` chunks nearest to the vector, nearest first, among those whose metadata equals `where`.
@@ -188,13 +202,13 @@ class ChromaKnowledgeBase:
 
     def stored(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
         """Return all that is held of these documents, vectors included, also of those that are not whole."""
-        entries = self._held(document_ids)
+        entries = self._entries.held(document_ids)
         marks = {document: mark_of(entries.get(chunk_id(document, 0))) for document in document_ids}
         # A chunk whose metadata no longer say of which document it is a part is still one of it by its id.
         named = (
             chunk_id(document, n) for document, mark in marks.items() for n in range(1, mark.chunks if mark else 0)
         )
-        return stored_documents(self._chunks([*entries, *(id_ for id_ in named if id_ not in entries)]))
+        return stored_documents(self._entries.chunks([*entries, *(id_ for id_ in named if id_ not in entries)]))
 
     def neighbours(self, vectors: Sequence[Sequence[float]], k: int) -> list[list[Neighbour]]:
         """Return, for each vector, the `k` chunks that a search finds nearest to it, nearest first."""
@@ -224,7 +238,7 @@ class ChromaKnowledgeBase:
             heads = dict.fromkeys(document_of(entry) for entry in entries if number_of(entry) == 0)
             # A document is listed with its first chunk; one without, which is not whole, with the others.
             rest = {document_of(entry) for entry in entries if number_of(entry) != 0} - heads.keys()
-            headless = rest - {document_of(entry) for entry in self._heads(sorted(rest))}
+            headless = rest - {document_of(entry) for entry in self._entries.heads(sorted(rest))}
             yield [document for document in (*heads, *sorted(headless)) if document.startswith(prefix)]
 
     def count(self) -> int:
@@ -232,16 +246,53 @@ class ChromaKnowledgeBase:
         with self._calling():
             return int(self._collection.count())
 
+    def generations(self) -> list[Generation]:
+        """Return all generations as they are now, also when another process changed them."""
+        with self._calling():
+            return self._generations.all()
+
+    def generation(self, uuid: str) -> ChromaKnowledgeBase:
+        """Return one of them, which is closed with this knowledge base. Raises NotFound."""
+        with self._calling():
+            bound = self._generations.find(uuid)
+        other = copy(self)
+        other._bind(bound)
+        return other
+
+    def describe(self, recipe: str) -> None:
+        """Remember how the embedder of the generation that this is is made."""
+        with self._calling():
+            self._generations.describe(self._bound, recipe)
+
+    def begin(self, embedding: str, recipe: str, *, recalls: bool) -> Generation:
+        """Make an empty generation to be filled, unless there is one already, and return it."""
+        with self._calling():
+            return self._generations.begin(embedding, recipe, recalls=recalls)
+
+    def swap(self, uuid: str) -> None:
+        """Let the filling generation serve, and keep of those that served the last. Raises NotFound."""
+        with self._calling():
+            self._generations.swap(uuid)
+
+    def drop(self, uuid: str) -> None:
+        """Remove a generation with all that it holds. Raises Conflict."""
+        with self._calling():
+            self._generations.drop(uuid)
+
     def close(self) -> None:
         """Let go of the store and of its lock."""
-        if self._closed:
+        if self._use.closed:
             return
-        self._closed = True
+        self._use.closed = True
         with translated(self._place):
             if self._store is None:
                 self._binding.connection.close()
             else:
-                self._store.close(in_order=self._sound)
+                self._store.close(in_order=self._use.sound)
+
+    def _bind(self, bound: Bound) -> None:
+        self._bound, self._collection = bound, bound.collection
+        self._entries = Entries(bound.collection, self._calling, self._most)
 
     def _open_served(self, embedding: str) -> Any:
         try:
@@ -255,62 +306,15 @@ class ChromaKnowledgeBase:
 
     @contextmanager
     def _calling(self, *, row_values: bool = False) -> Iterator[None]:
-        if self._closed:
+        if self._use.closed:
             raise TransientError(f"{self._place} is closed")
         try:
             with translated(self._place, row_values=row_values):
                 yield
         except TransientError:
             # Whatever this was, the next owner looks closely before it trusts the files.
-            self._sound = False
+            self._use.sound = False
             raise
-
-    def _heads(self, document_ids: Sequence[str]) -> dict[str, Metadata]:
-        return self._get(lambda ids: {"ids": [chunk_id(document, 0) for document in ids]}, document_ids)
-
-    def _parts(self, document_ids: Sequence[str]) -> dict[str, Metadata]:
-        return self._get(lambda ids: {"where": {PART_OF: {"$in": ids}}}, document_ids)
-
-    def _held(self, document_ids: Sequence[str]) -> dict[str, Metadata]:
-        """Return every entry of these documents, also those that a cut-off call left behind."""
-        return self._heads(document_ids) | self._parts(document_ids)
-
-    def _get(self, question: Callable[[list[str]], dict[str, Any]], ids: Sequence[str]) -> dict[str, Metadata]:
-        entries: dict[str, Metadata] = {}
-        for batch in cut(ids, IDS):
-            with self._calling():
-                found = self._collection.get(include=["metadatas"], **question(batch))
-            entries.update(zip(found["ids"], found["metadatas"], strict=True))
-        return entries
-
-    def _chunks(self, entry_ids: Sequence[str]) -> Iterator[tuple[str, StoredChunk]]:
-        for batch in cut(entry_ids, IDS):
-            with self._calling():
-                found = self._collection.get(ids=batch, include=["documents", "metadatas", "embeddings"])
-            columns = (found[name] for name in ("ids", "documents", "embeddings", "metadatas"))
-            for id_, text, vector, metadata in zip(*columns, strict=True):
-                yield id_, StoredChunk(text or "", tuple(map(float, vector)), metadata or {})
-
-    def _write(self, entries: Iterable[Entry]) -> None:
-        for batch in cut_by_size(entries, self._most, BYTES):
-            ids = [entry.id for entry in batch]
-            metadatas = [dict(entry.metadata) for entry in batch]
-            chunks = [entry.chunk for entry in batch if entry.chunk is not None]
-            with self._calling(row_values=True):
-                if not chunks:
-                    self._collection.update(ids=ids, metadatas=metadatas)
-                    continue
-                self._collection.upsert(
-                    ids=ids,
-                    embeddings=np.array([chunk.vector for chunk in chunks], dtype=np.float32),
-                    documents=[chunk.text for chunk in chunks],
-                    metadatas=metadatas,
-                )
-
-    def _remove(self, entry_ids: Sequence[str]) -> None:
-        for batch in cut(entry_ids, IDS):
-            with self._calling():
-                self._collection.delete(ids=batch)
 
 
 @contextmanager

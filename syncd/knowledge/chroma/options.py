@@ -75,3 +75,7 @@ def require_name(name: str) -> None:
             f"Chroma cannot hold a knowledge base named {name!r}",
             "use 3 to 512 letters, digits, '.', '_' or '-', with a letter or a digit first and last",
         )
+    if ".syncd-" in name:
+        raise PermanentError(
+            f"Chroma cannot hold a knowledge base named {name!r}", "names with '.syncd-' belong to others' generations"
+        )

@@ -53,6 +53,7 @@ def test_what_runs_did_and_how_jobs_stand_is_exposed(client: httpx.Client, world
         "syncd_runs_total{job=orders,status=skipped}": 1,
         "syncd_rows_total{job=orders,outcome=read}": 20,
         "syncd_rows_total{job=orders,outcome=embedded}": 8,
+        "syncd_rows_total{job=orders,outcome=recalled}": 0,
         "syncd_rows_total{job=orders,outcome=metadata_updated}": 4,
         "syncd_rows_total{job=orders,outcome=unchanged}": 6,
         "syncd_rows_total{job=orders,outcome=deleted}": 0,

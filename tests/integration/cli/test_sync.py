@@ -20,6 +20,7 @@ FIELDS = [
     "status",
     "records_read",
     "embedded",
+    "recalled",
     "inserted",
     "metadata_updated",
     "unchanged",

@@ -21,6 +21,7 @@ RUN_FIELDS = [
     "progress",
     "records_read",
     "embedded",
+    "recalled",
     "inserted",
     "metadata_updated",
     "unchanged",
