@@ -116,7 +116,7 @@ def replay(
             terminal.note(f"{name} has no dead letters")
             return
         runs, code = run_all(
-            terminal, place.settings, {name: RunOptions}(replay=True, keys=tuple(wanted or ())), quiet=json
+            terminal, place.settings, {name: RunOptions(replay=True, keys=tuple(wanted or ()))}, quiet=json
         )
         left = place.left(wanted)
     if json and runs:
