@@ -93,7 +93,9 @@ def _console(*, stderr: bool) -> Console:
 _STYLES = {
     "completed": "green",
     "scheduled": "green",
+    "serving": "green",
     "running": "cyan",
+    "filling": "cyan",
     "canceling": "cyan",
     "completed_with_warnings": "yellow",
     "blocked": "bold red",
