@@ -48,11 +48,11 @@ class GenerationalContract:
             "",
         )
         first.describe('["test", {}]')
-        first.advance()
+        advanced = first.advance()
         first.close()
         again = open_knowledge_base(EMBEDDING)
         assert [one.recipe for one in again.generations()] == ['["test", {}]']
-        assert again.identity().epoch == 1
+        assert again.identity() == advanced
         again.close()
 
     def test_a_new_generation_is_filled_beside_the_old_one(self, open_knowledge_base: GenerationalOpener) -> None:
@@ -66,7 +66,7 @@ class GenerationalContract:
         assert store.begin(NEXT, '["next", {}]', recalls=True) == begun
         filling = store.generation(begun.uuid)
         assert filling.count() == 0
-        assert filling.advance().epoch == store.identity().epoch + 1
+        assert filling.advance().epoch > store.identity().epoch
         filling.upsert([new])
         filling.close()
         store.close()
