@@ -290,9 +290,9 @@ class KnowledgeBase(Protocol):
     def upsert(self, documents: Sequence[Document]) -> None:
         """Make the store hold exactly these documents' chunks and metadata.
 
-        Repeating it changes nothing. When it is cut off at any point, `fingerprints` still answers the old
-        fingerprint (or none) for each document that is not complete; a completed one has no chunk and no metadata
-        of an older version left.
+        Repeating it changes nothing. When it is cut off at any point, `fingerprints` answers the old fingerprint of a
+        document only while the old one is there whole, and the new one only once the new one is; else none, or one
+        that no row has. A completed document has no chunk and no metadata of an older version left.
 
         Raises:
             TransientError: the store did not take all of them; the caller repeats the call.
@@ -303,7 +303,7 @@ class KnowledgeBase(Protocol):
     def update_metadata(self, updates: Sequence[MetadataUpdate]) -> None:
         """Replace the metadata of documents that are held, on every chunk, and leave texts and vectors alone.
 
-        Cut off, `fingerprints` still answers the old fingerprint. Raises as `upsert`.
+        Cut off, it is as with `upsert`, but that a fingerprint's content stays. Raises as `upsert`.
         """
         ...
 

@@ -20,6 +20,7 @@ from syncd.knowledge.chroma.entries import Entries
 from syncd.knowledge.chroma.generations import Generations
 from syncd.knowledge.chroma.layout import (
     Mark,
+    doubts,
     head,
     mark_of,
     parts,
@@ -138,8 +139,8 @@ class ChromaKnowledgeBase:
     def upsert(self, documents: Sequence[Document]) -> None:
         """Make the store hold exactly these documents' chunks and metadata.
 
-        The chunks after the first are written first, then the surplus of older versions goes, then the first chunk
-        says that the document is whole (invariants 1 and 3).
+        Where a document has, or had, more chunks than one, its mark is made doubtful; then its chunks after the first are
+        written, then the surplus of older versions goes, then the first chunk says that it is whole (invariants 1, 3).
 
         Raises:
             ValueError: a document is given twice.
@@ -149,6 +150,8 @@ class ChromaKnowledgeBase:
         _require_distinct([document.id for document in documents])
         stored = self._entries.held([document.id for document in documents])
         wanted = {chunk_id(document.id, n) for document in documents for n in range(len(document.chunks))}
+        sizes = {document.id: len(document.chunks) for document in documents}
+        self._entries.write(doubts(sizes, stored, text_stays=False))
         self._entries.write(entry for document in documents for entry in parts(document, stored))
         self._entries.remove([entry for entry in stored if entry not in wanted])
         self._entries.write(head(document, stored) for document in documents)
@@ -168,6 +171,8 @@ class ChromaKnowledgeBase:
             for update in updates
             if (mark := mark_of(stored.get(chunk_id(update.id, 0)))) is not None
         ]
+        sizes = {update.id: mark.chunks for update, mark in marked}
+        self._entries.write(doubts(sizes, stored, text_stays=True))
         self._entries.write(
             entry for update, mark in marked for entry in updated_parts(update.id, update.metadata, mark, stored)
         )

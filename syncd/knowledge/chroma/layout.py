@@ -4,7 +4,7 @@ Each chunk is one entry: its id is `syncd.model.identity.chunk_id`, its document
 the document's. Two fields are added:
 
     syncd_mark      on chunk 0: `1:<content hash>:<metadata hash>:<number of chunks>`; written last, so that a document
-                    that has it is whole
+                    that has it is whole; hashes that are empty belong to a write that was cut off
     syncd_part_of   on all other chunks: the document's id
 """
 
@@ -61,6 +61,23 @@ def parts(document: Document, stored: Stored) -> Iterator[Entry]:
     """Return all chunks but the first."""
     for number, chunk in enumerate(document.chunks[1:], 1):
         yield _part(document.id, number, document.metadata, stored, chunk)
+
+
+def doubts(sizes: Mapping[str, int], stored: Stored, *, text_stays: bool) -> Iterator[Entry]:
+    """Return first chunks with marks that no row has, to be written before other chunks of these documents change.
+
+    Should the rest be cut off, such a document is not taken for the old one, even if its row becomes what it was again.
+
+    Args:
+        sizes: how many chunks each document will have; one that has one, and had one, is written in one step.
+        text_stays: whether only metadata change, so that nothing has to be embedded again.
+    """
+    for document_id, size in sizes.items():
+        old = stored.get(chunk_id(document_id, 0))
+        mark = mark_of(old)
+        if mark is not None and max(size, mark.chunks) > 1:
+            doubtful = Fingerprint(mark.fingerprint.content if text_stays else "", "")
+            yield _head(document_id, user_metadata(old), Mark(doubtful, mark.chunks), stored, None)
 
 
 def updated_head(document_id: str, metadata: Metadata, mark: Mark, stored: Stored) -> Entry:
