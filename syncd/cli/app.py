@@ -22,6 +22,7 @@ from syncd.cli import (
     status,
     sync,
     tokens,
+    torture,
 )
 from syncd.cli.options import example
 
@@ -52,5 +53,5 @@ def syncd(
 
 for part in (job_creation, job_changes, job_runs):
     jobs.app.add_typer(part.app)
-for group in (demo, init, check, sync, search, run, status, jobs, runs, tokens, config):
+for group in (demo, init, check, sync, search, run, status, jobs, runs, tokens, config, torture):
     app.add_typer(group.app)

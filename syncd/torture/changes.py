@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from syncd.torture.table import LOOKBACK, Row, Table
 
-MOST_ROWS = 320
+MOST_ROWS = 180
 MARK = "~"
 """Begins the first word of every body, and is nowhere else: it counts texts among chunks."""
 
@@ -99,7 +99,7 @@ class Changes:
         tag = rng.choice((None, "red", "green", "blue"))
         return {"id": key, "title": self._words(2), "body": self._body(key), "tag": tag, "size": rng.randint(0, 99)}
 
-    def _body(self, key: int, most: int = 60) -> str:
+    def _body(self, key: int, most: int = 40) -> str:
         self._version += 1
         return f"{MARK}{key}v{self._version} {self._words(self.rng.randint(1, most))}"
 

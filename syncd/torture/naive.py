@@ -7,7 +7,6 @@ been written, writes in batches, and starts from the beginning when its definiti
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ class NaiveLoop:
                     ids=[id_ for id_, _, _ in chunks],
                     documents=[text for _, text, _ in chunks],
                     embeddings=vectors,
-                    metadatas=[{"row": True, **metadata} for _, _, metadata in chunks],  # type: ignore[misc]
+                    metadatas=[{"row": True, **metadata} for _, _, metadata in chunks],
                 )
             reached("written")
             reached("commit")
@@ -91,15 +90,17 @@ class NaiveLoop:
     def _remember(self, what: dict[str, Any]) -> None:
         draft = self._remembered.with_suffix(".draft")
         draft.write_text(json.dumps(what))
-        os.replace(draft, self._remembered)
+        draft.replace(self._remembered)
 
     def documents(self) -> dict[str, StoredDocument]:
         """Return all that the collection holds."""
         found = self.collection.get(include=["documents", "metadatas", "embeddings"])
-        columns = (found[name] for name in ("ids", "documents", "metadatas", "embeddings"))  # type: ignore[literal-required]
+        columns = (found[name] for name in ("ids", "documents", "metadatas", "embeddings"))
         held: dict[str, dict[int, StoredChunk]] = {}
         for id_, text, metadata, vector in zip(*columns, strict=True):
-            held.setdefault(document_of(id_), {})[number_of(id_)] = StoredChunk(text, tuple(map(float, vector)), metadata)
+            held.setdefault(document_of(id_), {})[number_of(id_)] = StoredChunk(
+                text, tuple(map(float, vector)), metadata
+            )
         whole = Fingerprint("", "")
         return {id_: StoredDocument(id_, whole, len(chunks), chunks) for id_, chunks in held.items()}
 
@@ -109,4 +110,3 @@ class NaiveLoop:
             query_embeddings=np.asarray(vectors, dtype=np.float32), n_results=NEAREST, include=["distances"]
         )
         return [[(document_of(id_), number_of(id_)) for id_ in ids] for ids in found["ids"]]
-

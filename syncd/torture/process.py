@@ -21,7 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HEAVY = ("chromadb.api.rust", "chromadb.api.models.Collection", "syncd.source.sql", "syncd.knowledge.chroma", "syncd.chunk.text")
+HEAVY = (
+    "chromadb.api.rust",
+    "chromadb.api.models.Collection",
+    "syncd.source.sql",
+    "syncd.knowledge.chroma",
+    "syncd.chunk.text",
+)
 
 PATIENCE = 300.0
 """Seconds after which a child counts as one that hangs."""
@@ -123,7 +129,7 @@ def _child(work: Callable[[Trace], Any], trace: Trace, answer: Path) -> None:
     status = 70
     try:
         # The module's own function, because whoever starts another process calls it there.
-        subprocess.run = _run_forked
+        subprocess.run = _run_forked  # type: ignore[assignment]  # for the calls that syncd makes
         answer.write_bytes(pickle.dumps(work(trace)))
         status = 0
     except BaseException:
@@ -147,7 +153,7 @@ def _run_forked(command: Any, *, timeout: float | None = None, **named: Any) -> 
     os.close(answer)
     until = time.monotonic() + min(timeout or EXAMINATION, EXAMINATION)
     told = b""
-    with open(ends, "rb", buffering=0) as stream:
+    with os.fdopen(ends, "rb", buffering=0) as stream:
         while select.select([stream], [], [], max(0.0, until - time.monotonic()))[0]:
             if not (piece := stream.read(65_536)):
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

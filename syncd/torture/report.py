@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,6 +95,8 @@ class Report:
         if ended.killed:
             self.kills[step or AT_RANDOM] += 1
             self.in_flight += _cut_off(ended)
+        elif ended.status == -signal.SIGTERM:
+            self.stops += 1
         elif ended.status or not (status := ended.told("run")):
             self.failed.append(str(ended.told("trouble") or f"exit status {ended.status}"))
         elif status == ["canceled"]:

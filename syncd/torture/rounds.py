@@ -16,7 +16,7 @@ from syncd.torture.process import Ended
 from syncd.torture.report import Report
 from syncd.torture.subjects import Killing, Subject, against_a_new_one, require
 
-ROWS = 240
+ROWS = 120
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Rounds:
     told: Callable[[str], None]
     setting: Setting = Setting()
     _seconds: float = 1.0
+    _seen: dict[str, str] = field(default_factory=dict)
 
     def torment(self, kills: int, seconds: float) -> None:
         """Go on until there have been so many kills or so many seconds, then compare."""
@@ -62,8 +63,9 @@ class Rounds:
         sweep = self.rng.random() < 0.35
         busy = self.rng.random() < 0.3
         silent = set(self.changes.silent)
+        self._look()
         killing = self._killing()
-        meanwhile = (lambda: self.changes.some(4)) if busy else (lambda: None)
+        meanwhile = self._meanwhile if busy else (lambda: None)
         step = killing.plan.step if killing.after is None else None
         ended = self._note(self.subject.run(killing, sweep=sweep, meanwhile=meanwhile), step)
         if sweep and ended.told("run") == ["completed"] and not busy:
@@ -77,32 +79,43 @@ class Rounds:
         return Killing(Plan(self.rng.choice(STEPS), self.rng.choice((1, 1, 1, 2, 3)), ending))
 
     def _reconfigure(self) -> None:
-        before = self._wanted()
         self.setting = self.setting.changed(self.rng)
         self.subject.configure(self.setting)
-        after = self._wanted()
         self.report.reconfigurations += 1
-        held = {id_: one.content for id_, one in before.items()}
-        self.changes.texts += sum(1 for id_, one in after.items() if held.get(id_) != one.content)
 
     def _inspect(self) -> None:
         """Between two sweeps, every change that moved its filter column is there after one run."""
         self.changes.newest()
         rows = self.changes.table.rows()
         visible = self.setting.wanted({key: row for key, row in rows.items() if key not in self.changes.silent})
+        self._look()
         ended = self._note(self.subject.inspect(visible))
         self.report.inspections += 1
         self.report.missed += ended.answer or []
 
     def _settle(self) -> None:
         self.changes.settle(now=True)
+        self._look()
         self._note(require(self.subject.run(sweep=True)))
-        self.report.findings, held = against_a_new_one(self.subject, self._wanted() if self.report.subject == "syncd" else None)
+        self.report.findings, held = against_a_new_one(
+            self.subject, self._wanted() if self.report.subject == "syncd" else None
+        )
         self.report.documents = len(held)
         self.report.chunks = sum(len(one.chunks) for one in held.values())
         self.report.changes = self.changes.done
         self.report.late = self.changes.late
-        self.report.changed = self.changes.texts
+
+    def _look(self) -> None:
+        """Count the texts that are there to embed since the last look."""
+        now = {id_: one.content for id_, one in self._wanted().items()}
+        self.report.changed += sum(1 for id_, content in now.items() if self._seen.get(id_) != content)
+        self._seen = now
+
+    def _meanwhile(self) -> None:
+        before = self.changes.texts
+        self.changes.some(4)
+        # Whatever a run may have seen of these, later ones hide from the next look.
+        self.report.changed += self.changes.texts - before
 
     def _wanted(self) -> dict[str, Fingerprint]:
         return self.setting.wanted(self.changes.table.rows())

@@ -18,8 +18,8 @@ from syncd.torture.process import Ended, Trace, forked
 Wanted = Mapping[str, Fingerprint]
 
 OPENINGS = 4
-"""An embedded Chroma rebuilds what it has not persisted of its index at each opening, and may miss a vector that the next
-opening finds. What is lost is missed by all of them."""
+"""An embedded Chroma rebuilds what it has not persisted of its index at each opening, and may miss a vector that the
+next opening finds. What is lost is missed by all of them."""
 
 
 def _nothing() -> None:

@@ -104,7 +104,9 @@ class Table:
         for row in rows:
             connection.execute(sa.insert(self._table).values(**row, **self._stamp(back)))
 
-    def update(self, connection: sa.Connection, key: int, *, silent: bool = False, back: int = 0, **values: Any) -> None:
+    def update(
+        self, connection: sa.Connection, key: int, *, silent: bool = False, back: int = 0, **values: Any
+    ) -> None:
         """Change a row, and stamp it now unless it is done in silence."""
         stamp = {} if silent else self._stamp(back)
         connection.execute(sa.update(self._table).where(self._table.c.id == key).values(**values, **stamp))

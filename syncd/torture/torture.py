@@ -17,8 +17,8 @@ from syncd.torture.rounds import Rounds
 from syncd.torture.subjects import Naive, Subject, Syncd
 from syncd.torture.table import Table
 
-INDEX_ROWS = 400
-"""Rows after which Chroma writes its index here. A kill in that write is what damages a store; syncd lets it be rare."""
+INDEX_ROWS = 300
+"""Rows after which Chroma writes its index here. A kill in that write damages a store; syncd makes it rare."""
 
 
 def torture(
