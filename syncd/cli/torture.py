@@ -74,7 +74,11 @@ def say(terminal: Terminal, report: Report) -> None:
         texts = healed = "not counted"
     rows = [
         ("kills", f"{report.killed:,}", kills),
-        ("runs", f"{report.runs:,}", f"{report.completed:,} completed, {report.stops} stopped in order"),
+        (
+            "runs",
+            f"{report.runs:,}",
+            f"{report.completed:,} completed, {report.stops} stopped in order, {report.guarded} approved",
+        ),
         ("changes", f"{report.changes.total():,}", changes),
         ("late commits", f"{report.late:,}", ""),
         ("reconfigurations", f"{report.reconfigurations:,}", ""),

@@ -1,1 +1,1 @@
-"""Tries to break syncd on this machine: random changes of a real table, kills at every step, and a comparison after it."""
+"""Tries to break syncd on this machine: a table that changes, kills at every step, and a comparison."""

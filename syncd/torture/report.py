@@ -23,6 +23,7 @@ class Report:
         kills: by the step at which they came.
         stops: orderly ones.
         completed: runs that came to their end.
+        guarded: sweeps that waited for approval, and got it.
         failed: why others did not.
         healed: stores that a kill damaged for good, and that were set aside.
         changed: how many texts there were to embed.
@@ -39,6 +40,7 @@ class Report:
     runs: int = 0
     stops: int = 0
     completed: int = 0
+    guarded: int = 0
     failed: list[str] = field(default_factory=list)
     healed: int = 0
     changes: Counter[str] = field(default_factory=Counter)
@@ -103,6 +105,8 @@ class Report:
             self.stops += 1
         elif status == ["completed"]:
             self.completed += 1
+        elif "a sweep would remove" in (ended.told("error")[0] or ""):
+            self.guarded += 1
         else:
             self.failed.append(f"{status[0]}: {ended.told('error')[0]}")
 
@@ -115,7 +119,7 @@ class Report:
             "seconds": round(self.seconds, 1),
             "kills": dict(self.kills),
             "killed": self.killed,
-            "runs": {"completed": self.completed, "stopped": self.stops, "all": self.runs},
+            "runs": {"completed": self.completed, "stopped": self.stops, "approved": self.guarded, "all": self.runs},
             "changes": dict(self.changes),
             "late_commits": self.late,
             "reconfigurations": self.reconfigurations,

@@ -14,7 +14,7 @@ from syncd.torture.changes import Changes
 from syncd.torture.installation import Plan, Setting
 from syncd.torture.process import Ended
 from syncd.torture.report import Report
-from syncd.torture.subjects import Killing, Subject, against_a_new_one, require
+from syncd.torture.subjects import Killing, Subject, Unsettled, against_a_new_one, require
 
 ROWS = 120
 
@@ -49,7 +49,10 @@ class Rounds:
             self._round()
             if self.report.runs % 50 == 0:
                 self.told(f"{self.report.killed} kills, {self.report.runs} runs, {time.monotonic() - begun:.0f} s")
-        self._settle()
+        try:
+            self._settle()
+        except Unsettled as error:
+            self.report.failed.append(str(error))
         self.report.seconds = time.monotonic() - begun
 
     def _round(self) -> None:
@@ -96,6 +99,8 @@ class Rounds:
     def _settle(self) -> None:
         self.changes.settle(now=True)
         self._look()
+        # The first one may ask whether it may remove so much.
+        self._note(self.subject.run(sweep=True))
         self._note(require(self.subject.run(sweep=True)))
         self.report.findings, held = against_a_new_one(
             self.subject, self._wanted() if self.report.subject == "syncd" else None

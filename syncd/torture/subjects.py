@@ -34,6 +34,10 @@ class Killing:
     after: float | None = None
 
 
+class Unsettled(Exception):
+    """What nobody disturbed did not do its work."""
+
+
 class Subject(Protocol):
     """Keeps something in step with the table, one run at a time, each in a process of its own."""
 
@@ -79,10 +83,10 @@ def require(ended: Ended) -> Ended:
     """Return it.
 
     Raises:
-        RuntimeError: it did not end well.
+        Unsettled: it did not end well.
     """
     if ended.status != 0 or any(status != "completed" for status in ended.told("run")):
-        raise RuntimeError(f"a run that nobody disturbed ended with {ended.status}: {ended.events}")
+        raise Unsettled(f"a run that nobody disturbed ended with {ended.status}: {ended.events[-5:]}")
     return ended
 
 
