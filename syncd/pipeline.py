@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from syncd.compare import compare
@@ -74,8 +75,10 @@ class Pipeline:
         for warning in current.warnings:
             log.warning("%s", warning)
         identity = self._kb.identity()
-        if checkpoint is not None and not options.full and _is_idle(checkpoint, current):
-            return self._settle(checkpoint, current, identity, tally)
+        if checkpoint is not None and not options.full and self._is_idle(checkpoint, current):
+            tally.total = 0
+            tally.watermark = checkpoint.watermark
+            return replace(checkpoint, identity=identity)
         read_before = tally.counts.records_read
         for window in self._windows(current, tally):
             tally.watermark = window.watermark
@@ -91,13 +94,18 @@ class Pipeline:
         self._save(done, tally, (), ())
         return done
 
-    def _settle(self, known: Checkpoint, current: Pass, identity: Identity, tally: Tally) -> Checkpoint:
-        tally.total = 0
-        tally.watermark = self._source.settle(current)
-        settled = Checkpoint(tally.watermark, self._meaning, identity, known.glance, known.read_at)
-        if tally.watermark != known.watermark:
-            self._save(settled, tally, (), ())
-        return settled
+    def _is_idle(self, known: Checkpoint, current: Pass) -> bool:
+        """Tell whether the source looks as it did when it was last read to its end, a short while ago.
+
+        A watermark that can move now was held by a transaction that has ended; an update of it leaves the glance as it
+        was, so the rows are read before the watermark passes them.
+        """
+        return (
+            known.glance == current.glance
+            and known.read_at is not None
+            and current.clock - known.read_at < current.reread_after
+            and self._source.settle(current).value == known.watermark.value
+        )
 
     def _windows(self, current: Pass, tally: Tally) -> Iterator[Window]:
         windows = self._source.windows(current)
@@ -147,12 +155,3 @@ def mismatch(checkpoint: Checkpoint, meaning: str, identity: Identity) -> str | 
     if checkpoint.identity.uuid != identity.uuid:
         return "the knowledge base is a new one"
     return None
-
-
-def _is_idle(known: Checkpoint, current: Pass) -> bool:
-    """Tell whether the source looks as it did when it was last read to its end, a short while ago."""
-    return (
-        known.glance == current.glance
-        and known.read_at is not None
-        and current.clock - known.read_at < current.reread_after
-    )

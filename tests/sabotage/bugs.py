@@ -10,13 +10,13 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from syncd import attempt, compare, pipeline, writer
-from syncd.errors import TransientError
+from syncd.errors import RecordError, TransientError
 from syncd.knowledge.chroma import ChromaKnowledgeBase, layout, lock
-from syncd.knowledge.chroma import knowledge_base as chroma
 from syncd.knowledge.chroma.layout import Entry
 from syncd.model import identity
 from syncd.model.deletes import Deletes
 from syncd.model.record import Fingerprint, Reject
+from syncd.model.run import Checkpoint
 from syncd.pipeline import Pipeline
 from syncd.reconcile import sweep
 from syncd.source import open_table, postgresql, rows, sql
@@ -24,7 +24,7 @@ from syncd.source.cursor import Fence
 from syncd.source.filter_type import NumberType
 from syncd.source.open_table import OpenTable
 from syncd.source.sql import SqlSource
-from syncd.source.table import value_of
+from syncd.source.table import after, value_of
 from syncd.state import fencing
 from syncd.state.checkpoints import Checkpoints
 from syncd.state.leases import Leases
@@ -78,7 +78,7 @@ def _fetching(page: Callable[[OpenTable, Any, Any], Any]) -> Callable[[Any], Any
 
 def _ordered_by_filter_alone(self: OpenTable, query: Any, position: Any) -> Any:
     if position is not None:
-        query = query.where(open_table.after(self._order, position))
+        query = query.where(after(self._order, position))
     return query.order_by(self.source.filter)
 
 
@@ -131,7 +131,7 @@ def _swallowing(windows: Any) -> Any:
 
 def _checkpoint_first(sync: Any) -> Any:
     def first(self: Pipeline, window: Any, known: Any, tally: Any) -> Any:
-        self._save(pipeline.Checkpoint(window.watermark, self._meaning, known), tally, (), ())
+        self._save(Checkpoint(window.watermark, self._meaning, known), tally, (), ())
         return sync(self, window, known, tally)
 
     return first
@@ -142,14 +142,14 @@ def _writing(*order: str) -> Callable[[Any], Any]:
 
     def upsert(self: ChromaKnowledgeBase, documents: Any) -> None:
         stored = self._held([document.id for document in documents])
-        wanted = {chroma.chunk_id(document.id, n) for document in documents for n in range(len(document.chunks))}
+        wanted = {identity.chunk_id(document.id, n) for document in documents for n in range(len(document.chunks))}
         for step in order:
             if step == "parts":
-                self._write(entry for document in documents for entry in chroma.parts(document, stored))
+                self._write(entry for document in documents for entry in layout.parts(document, stored))
             elif step == "tail":
                 self._remove([entry for entry in stored if entry not in wanted])
             else:
-                self._write(chroma.head(document, stored) for document in documents)
+                self._write(layout.head(document, stored) for document in documents)
 
     return _instead(upsert)
 
@@ -172,7 +172,7 @@ def _merged(_: Any) -> Any:
 
 def _one_hash(fingerprint: Any) -> Any:
     def both(text: str, metadata: Any) -> Fingerprint:
-        found = fingerprint(text, metadata)
+        found: Fingerprint = fingerprint(text, metadata)
         return replace(found, content=found.content[:16] + found.metadata[:16])
 
     return both
@@ -187,7 +187,7 @@ def _whole_batch(_: Any) -> Any:
     def isolated(batch: Any, write: Any, name: Any) -> list[Reject]:
         try:
             write(batch)
-        except writer.RecordError as error:
+        except RecordError as error:
             return [Reject(identity.key_of(name(item)), error.message) for item in batch]
         return []
 
@@ -436,9 +436,9 @@ BUGS = [
     Bug(
         "a glance is trusted for ever",
         "A table that looks as before is not read again, however long ago it was read.",
-        pipeline,
+        Pipeline,
         "_is_idle",
-        _instead(lambda known, current: known.glance == current.glance),
+        _instead(lambda self, known, current: known.glance == current.glance),
         syncing.rows_that_change_places_are_read_after_a_while,
     ),
     Bug(

@@ -111,7 +111,7 @@ def a_write_cut_off_anywhere_is_noticed(place: Place) -> None:
 def a_store_that_drops_writes_is_noticed(place: Place) -> None:
     """A document that the store did not keep is written again."""
     world = _world(place)
-    dropped = []
+    dropped: list[str] = []
 
     def dropping(upsert: Any) -> Any:
         def call(self: Any, documents: Any) -> None:
@@ -128,7 +128,7 @@ def a_store_that_drops_writes_is_noticed(place: Place) -> None:
 def a_write_whose_answer_was_lost_is_repeated_in_place(place: Place) -> None:
     """A store that wrote and then did not answer holds each document once after the next attempt."""
     world = _world(place)
-    lost = []
+    lost: list[bool] = []
 
     def losing(upsert: Any) -> Any:
         def call(self: Any, documents: Any) -> None:
