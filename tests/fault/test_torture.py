@@ -7,8 +7,6 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
-
 from syncd.tally import STEPS
 
 # With its kills at random moments no two are quite alike; a seed that fails is printed with what it did.
