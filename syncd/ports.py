@@ -135,7 +135,7 @@ class Source(Protocol):
         ...
 
     def settle(self, current: Pass) -> Watermark:
-        """Return the watermark that holds when every row of this pass is known to have been read before."""
+        """Return where the watermark could move if no row had changed since the pass before."""
         ...
 
     def scan(self, watermark: Watermark | None) -> Iterator[tuple[Standing, ...]]:

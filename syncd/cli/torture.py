@@ -87,7 +87,7 @@ def say(terminal: Terminal, report: Report) -> None:
         ("texts", f"{report.changed:,}", texts),
         ("in the end", f"{report.documents:,}", f"documents of {report.chunks:,} chunks"),
     ]
-    terminal.say(f"{report.subject}, seed {report.seed}, {report.seconds:.0f} s", "bold")
+    terminal.say(f"{report.subject} on {report.database}, seed {report.seed}, {report.seconds:.0f} s", "bold")
     terminal.table(("survived", "number", "of which"), rows, right=("number",))
     terminal.say("")
     wrong = [(name, f"{count:,}") for name, count in report.wrong.items()]

@@ -20,6 +20,7 @@ class Report:
     Args:
         seed: makes the same choices again.
         subject: what was tormented.
+        database: the kind of database that its table was in.
         kills: by the step at which they came.
         stops: orderly ones.
         completed: runs that came to their end.
@@ -36,6 +37,7 @@ class Report:
 
     seed: int
     subject: str
+    database: str
     kills: Counter[str] = field(default_factory=Counter)
     runs: int = 0
     stops: int = 0
@@ -114,6 +116,7 @@ class Report:
         """Return the story for programs."""
         return {
             "subject": self.subject,
+            "database": self.database,
             "seed": self.seed,
             "survived": self.survived,
             "seconds": round(self.seconds, 1),

@@ -45,6 +45,7 @@ class Table:
             made = made.set(drivername=f"{made.drivername}+pymysql")
         # A child must not inherit a connection that lies in a pool.
         self._engine = sa.create_engine(made, poolclass=sa.NullPool, hide_parameters=True)
+        self.kind = kind
         self.counts = kind == "sqlite"
         self._now: sa.ColumnElement[Any] = sa.func.now() if kind == "postgresql" else sa.func.utc_timestamp(6)
         self._top = 0

@@ -51,7 +51,7 @@ def torture(
         subject = Naive(folder, where)
     else:
         subject = Syncd(Installation(folder, where, table.counts))
-    report = Report(seed, "naive loop" if naive else "syncd")
+    report = Report(seed, "naive loop" if naive else "syncd", table.kind)
     rounds: Rounds
     changes = Changes(table, rng, lambda: rounds.setting.below is not None)
     rounds = Rounds(subject, changes, rng, report, told)

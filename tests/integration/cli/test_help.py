@@ -55,9 +55,28 @@ def _called(words: list[str]) -> tuple[str, list[str]]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_takes_a_configuration_and_prints_json_where_it_prints_data(name: str) -> None:
     options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
-    without_config = {"syncd", "syncd demo", "syncd init", "syncd config", "syncd config schema", "syncd tokens"}
+    without_config = {
+        "syncd",
+        "syncd demo",
+        "syncd torture",
+        "syncd init",
+        "syncd config",
+        "syncd config schema",
+        "syncd tokens",
+    }
     assert ("--config" in options) == (name not in without_config)
-    prints_data = {"sync", "search", "check", "status", "jobs", "runs", "jobs show", "config show", "tokens list"}
+    prints_data = {
+        "sync",
+        "search",
+        "check",
+        "status",
+        "jobs",
+        "runs",
+        "jobs show",
+        "config show",
+        "tokens list",
+        "torture",
+    }
     prints_data |= {f"jobs {command}" for command in ("create", "pause", "resume", "cancel", "trigger", "history")}
     assert ("--json" in options) == (name.removeprefix("syncd ") in prints_data)
 
