@@ -59,7 +59,8 @@ def torture(
     else:
         say(terminal, report)
     if folder is not None:
-        terminal.complain(f"syncd did not survive; all of it is still in {folder}", f"--seed {chosen} does it again")
+        left = f"all of it is still in {folder}" + ("" if database is None else ", and the table in the database")
+        terminal.complain(f"syncd did not survive; {left}", f"--seed {chosen} makes the same choices again")
     if not report.survived:
         raise typer.Exit(RUN_FAILED)
 

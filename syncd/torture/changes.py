@@ -23,7 +23,6 @@ class Held:
 
     connection: sa.Connection
     keys: set[int]
-    texts: int
     rounds: int
 
 
@@ -71,6 +70,11 @@ class Changes:
                 self._held.remove(held)
                 self._end(held)
 
+    def release(self) -> None:
+        """Roll back what is held."""
+        for held in self._held:
+            held.connection.close()
+
     def newest(self) -> None:
         """Insert one row, so that a run has something to read."""
         with self.table.transaction() as connection:
@@ -85,7 +89,8 @@ class Changes:
                 return
             connection.commit()
         self.late += 1
-        self.texts += held.texts
+        self.texts += len(held.keys)
+        self.silent -= held.keys
 
     def _insert(self, connection: sa.Connection, keys: Any, back: int = 0) -> None:
         rows = [self._row(key) for key in keys]
@@ -195,10 +200,9 @@ class Changes:
         keys = {added}
         if (changed := self._free()) is not None and changed not in keys:
             self.table.update(connection, changed, body=self._body(changed))
-            self.silent.discard(changed)
             keys.add(changed)
         self.texts = before
-        self._held.append(Held(connection, keys, len(keys), self.rng.randint(1, 5)))
+        self._held.append(Held(connection, keys, self.rng.randint(1, 5)))
         return True
 
 

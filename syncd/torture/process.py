@@ -68,12 +68,14 @@ class Ended:
         status: its exit status; minus the signal's number when one ended it.
         seconds: how long it lived.
         events: what it told.
+        hung: whether it would not have ended by itself.
         answer: what its work returned; None when it came to no end.
     """
 
     status: int
     seconds: float
     events: Sequence[dict[str, Any]]
+    hung: bool = False
     answer: Any = None
 
     @property
@@ -111,10 +113,12 @@ def forked(
         os.close(ends)
         _child(work, Trace(trace), answer)
     os.close(held)
+    hung = False
     try:
         meanwhile()
         left = PATIENCE if kill_after is None else max(0.0, kill_after - (time.monotonic() - begun))
         if not select.select([ends], [], [], left)[0]:
+            hung = kill_after is None
             os.kill(pid, signal.SIGKILL)
             select.select([ends], [], [], PATIENCE)
     finally:
@@ -122,7 +126,7 @@ def forked(
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     # Our own child wrote it a moment ago.
     found = pickle.loads(answer.read_bytes()) if status == 0 else None  # noqa: S301
-    return Ended(status, time.monotonic() - begun, Trace(trace).events(), found)
+    return Ended(status, time.monotonic() - begun, Trace(trace).events(), hung, found)
 
 
 def _child(work: Callable[[Trace], Any], trace: Trace, answer: Path) -> None:

@@ -96,7 +96,9 @@ class Report:
         damaged = [text for text in ended.told("warning") if "is damaged" in text]
         self.healed += len(damaged)
         self.lost_to_damage += len(damaged) * documents
-        if ended.killed:
+        if ended.hung:
+            self.failed.append(f"a run hung after {ended.events[-1:]}")
+        elif ended.killed:
             self.kills[step or AT_RANDOM] += 1
             self.in_flight += _cut_off(ended)
         elif ended.status == -signal.SIGTERM:

@@ -55,9 +55,13 @@ def torture(
     rounds: Rounds
     changes = Changes(table, rng, lambda: rounds.setting.below is not None)
     rounds = Rounds(subject, changes, rng, report, told)
-    rounds.torment(kills, seconds)
-    if not (report.survived or naive):
-        return report, folder
-    table.remove()
-    shutil.rmtree(folder)
-    return report, None
+    keep = False
+    try:
+        rounds.torment(kills, seconds)
+        keep = not (report.survived or naive)
+    finally:
+        changes.release()
+        if not keep:
+            table.remove()
+            shutil.rmtree(folder)
+    return report, folder if keep else None
