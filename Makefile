@@ -12,7 +12,7 @@ FOR_TESTS := $(VENV)/installed-for-tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test coverage lint clean
+.PHONY: help demo run test coverage torture lint clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,12 @@ test: $(FOR_TESTS) ## Run the whole test suite, against real services
 
 coverage: $(FOR_TESTS) ## Run it again, slower, and list the lines that no test reaches
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --cov --cov-report=term:skip-covered
+
+SEED ?= 1
+torture: $(INSTALLED) ## Kill syncd a thousand times, and the naive loop beside it, and write down what was survived
+	$(BIN)/syncd torture --kills 1000 --seed $(SEED) --json > docs/torture/syncd.json
+	-$(BIN)/syncd torture --kills 1000 --seed $(SEED) --naive --json > docs/torture/naive.json
+	$(BIN)/python docs/generate.py
 
 lint: $(FOR_TESTS) ## Check style, types and who imports whom
 	$(BIN)/ruff check .

@@ -152,6 +152,7 @@ def _is_idle(known: Checkpoint, current: Pass) -> bool:
     """Tell whether the source looks as it did when it was last read to its end, a short while ago."""
     return (
         known.glance == current.glance
+        and not current.released
         and known.read_at is not None
         and current.clock - known.read_at < current.reread_after
     )

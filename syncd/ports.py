@@ -60,6 +60,8 @@ class Pass:
         lower: the smallest filter value to read, None for no bound.
         upper: the largest filter value to read, as the driver holds it; None for an empty source.
         warnings: what the user should know about how well this pass can see late commits.
+        released: the watermark was held below the newest row and can reach it now; what held it may have changed rows
+            in a way that no glance shows.
     """
 
     glance: str
@@ -70,6 +72,7 @@ class Pass:
     lower: FilterValue | None
     upper: object
     warnings: tuple[str, ...] = ()
+    released: bool = False
     options: RunOptions = RunOptions()
 
 

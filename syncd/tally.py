@@ -6,10 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from syncd.flood import FloodGuard
 from syncd.model.run import Counts
 from syncd.model.watermark import Watermark
+
+Step = Literal["read", "embedded", "written", "updated", "removed", "listed", "commit", "committed"]
+"""A place in a run at which tests stop or kill it; its name says what has just been done, `commit` what comes next."""
+
+STEPS: tuple[Step, ...] = get_args(Step)
 
 
 @dataclass(slots=True)
@@ -59,5 +65,5 @@ class Hooks:
 
     boundary: Callable[[], None] = lambda: None
     progress: Callable[[Tally], None] = lambda tally: None
-    reached: Callable[[str], None] = lambda step: None
+    reached: Callable[[Step], None] = lambda step: None
     flood: FloodGuard = field(default_factory=FloodGuard)

@@ -26,6 +26,7 @@ from syncd.cli import (
     status,
     sync,
     tokens,
+    torture,
     verify,
     why,
 )
@@ -76,5 +77,6 @@ for group in (
     tokens,
     backup,
     config,
+    torture,
 ):
     app.add_typer(group.app)

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from syncd.model.job import JobDefinition
 from syncd.model.record import Reject, Standing, Window
 from syncd.model.run import RunOptions
-from syncd.model.watermark import Watermark
+from syncd.model.watermark import FilterValue, Watermark
 from syncd.ports import Pass, SourceReport
 from syncd.source.catalog import SqlCatalog
 from syncd.source.cursor import Fence, advance, observe
 from syncd.source.database import Database, SqlOptions
-from syncd.source.filter_type import initial_value
+from syncd.source.filter_type import FilterType, initial_value
 from syncd.source.open_table import OpenTable, readable
 from syncd.source.profile import profile
 from syncd.source.rows import Row
@@ -72,6 +72,7 @@ class SqlSource:
             lower=lower,
             upper=None if top is None else top[0],
             warnings=(*fence.warnings, *opened.warnings),
+            released=newest is not None and start.value != newest and _may_reach(newest, start, fence, opened.type),
             options=options,
         )
 
@@ -204,3 +205,10 @@ class SqlSource:
             return ()
         with self._connect() as connection:
             return opened.without_key(connection, current)
+
+
+def _may_reach(newest: FilterValue, watermark: Watermark, fence: Fence, kind: FilterType) -> bool:
+    """Tell whether nothing that runs keeps a watermark below the newest row."""
+    if kind.order(newest) is None:
+        return fence.settled(watermark)[-1:] == [newest]
+    return advance(watermark, newest, fence, kind).value == newest

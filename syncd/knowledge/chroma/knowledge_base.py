@@ -139,8 +139,8 @@ class ChromaKnowledgeBase:
     def upsert(self, documents: Sequence[Document]) -> None:
         """Make the store hold exactly these documents' chunks and metadata.
 
-        Where a document has, or had, more chunks than one, its mark is made doubtful; then its chunks after the first are
-        written, then the surplus of older versions goes, then the first chunk says that it is whole (invariants 1, 3).
+        Where a document has, or had, more chunks than one, its mark is made doubtful; then its chunks after the first
+        are written, then the surplus of older versions goes, then the first chunk says that it is whole (1, 3).
 
         Raises:
             ValueError: a document is given twice.

@@ -56,7 +56,7 @@ def _called(words: list[str]) -> tuple[str, list[str]]:
 def test_every_command_takes_a_configuration_and_prints_json_where_it_prints_data(name: str) -> None:
     options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
     without_config = {"syncd", "syncd demo", "syncd init", "syncd config", "syncd config schema", "syncd tokens"}
-    without_config |= {"syncd dead-letters", "syncd kb"}
+    without_config |= {"syncd dead-letters", "syncd kb", "syncd torture"}
     assert ("--config" in options) == (name not in without_config)
     prints_data = {
         "sync",
@@ -72,6 +72,7 @@ def test_every_command_takes_a_configuration_and_prints_json_where_it_prints_dat
         "config show",
         "tokens list",
         "kb list",
+        "torture",
         "backup",
         "restore",
     }
