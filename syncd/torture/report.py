@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from syncd.torture.comparison import Findings
 from syncd.torture.process import Ended
 
 AT_RANDOM = "at random"
+
+_HEALED = re.compile(r"documents were recovered, (\d+|an unknown number) will be embedded again")
 
 
 @dataclass
@@ -26,7 +29,7 @@ class Report:
         completed: runs that came to their end.
         guarded: sweeps that waited for approval, and got it.
         failed: why others did not.
-        healed: stores that a kill damaged for good, and that were set aside.
+        healed: stores that a kill damaged for good, and that were rebuilt from their second copy.
         changed: how many texts there were to embed.
         embedded: how many were embedded.
         in_flight: how many of them a kill cut off before they were written.
@@ -93,9 +96,9 @@ class Report:
         """
         self.runs += 1
         self.embedded += sum(ended.told("embedded"))
-        damaged = [text for text in ended.told("warning") if "is damaged" in text]
-        self.healed += len(damaged)
-        self.lost_to_damage += len(damaged) * documents
+        healed = [found for text in ended.told("warning") if (found := _HEALED.search(text))]
+        self.healed += len(healed)
+        self.lost_to_damage += sum(int(found[1]) if found[1].isdecimal() else documents for found in healed)
         if ended.hung:
             self.failed.append(f"a run hung after {ended.events[-1:]}")
         elif ended.killed:
