@@ -254,9 +254,10 @@ def _status(error: SyncdError | None, tally: Tally) -> RunStatus:
 
 def _report(run: Run) -> None:
     counts = run.counts
-    recalled = f"{counts.recalled} recalled, " if counts.recalled else ""
+    besides = {"recalled": counts.recalled, "swept": counts.swept, "repaired": counts.repaired}
+    beside = "".join(f"{count} {what}, " for what, count in besides.items() if count)
     done = (
-        f"{counts.records_read} read, {counts.embedded} embedded, {recalled}"
+        f"{counts.records_read} read, {counts.embedded} embedded, {beside}"
         f"{counts.metadata_updated} metadata updated, {counts.unchanged} unchanged, "
         f"{counts.deleted} deleted, {counts.dead_lettered} dead-lettered"
     )

@@ -51,7 +51,8 @@ def _say(terminal: Terminal, name: str, told: dict[str, Any]) -> None:
     ]
     terminal.table((name, "next run"), [(what, f"{count:,}") for what, count in rows], right=("next run",))
     sweep = ", with a sweep of the whole table" if told["sweeps"] else ""
-    terminal.say(f"about {_duration(told['seconds'])} once the model is loaded{sweep}")
+    loaded = " once the model is loaded" if told["chunks"] else ""
+    terminal.say(f"about {_duration(told['seconds'])}{loaded}{sweep}")
     if told["withheld"] is not None:
         terminal.note(told["withheld"], "yellow")
 

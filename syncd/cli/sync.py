@@ -159,6 +159,8 @@ def say(terminal: Terminal, run: Run) -> None:
         "recalled": counts.recalled,
         "metadata updated": counts.metadata_updated,
         "deleted": counts.deleted,
+        "swept": counts.swept,
+        "repaired": counts.repaired,
         "dead letters": counts.dead_lettered,
     }
     done += [f"{count:,} {what}" for what, count in rest.items() if count]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 DIFFERS = 1
+MOST_SHOWN = 50
 
 
 @app.command(
@@ -94,8 +95,10 @@ def _repaired(terminal: Terminal, place: Inspecting, name: str, *, quiet: bool) 
 
 def _say(terminal: Terminal, name: str, differences: list[dict[str, Any]], result: dict[str, Any]) -> None:
     if differences:
-        rows = [(one["kind"], one["document_id"], one["detail"]) for one in differences]
+        rows = [(one["kind"], one["document_id"], one["detail"]) for one in differences[:MOST_SHOWN]]
         terminal.table(("", "document", "what differs"), rows)
+        if len(differences) > MOST_SHOWN:
+            terminal.note(f"and {len(differences) - MOST_SHOWN:,} more: --json names them all")
     compared = f"{result['rows']:,} rows, {result['documents']:,} documents, {result['chunks']:,} chunks compared"
     found = ", ".join(f"{count:,} {kind}" for kind, count in result["differences"].items() if count)
     terminal.say(f"{name}: {found or 'in step'}: {compared}", "yellow" if found else "green")
