@@ -33,7 +33,7 @@ def _with_figures(text: str) -> str:
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     reports = [json.loads(path.read_text()) for path in sorted((ROOT / "docs" / "torture").glob("*.json"))]
-    reports.sort(key=lambda report: report["subject"] != "syncd")
+    reports.sort(key=lambda report: (report["subject"] != "syncd", -report["killed"]))
     return before + BEGIN + _figures(reports) + END + after
 
 
