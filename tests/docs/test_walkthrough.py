@@ -84,10 +84,11 @@ def test_the_readmes_table_is_synced_by_the_readmes_commands(tmp_path: Path, pos
         words = shlex.split(line)
         if words[1] != "run":
             said[words[1]] = _run(tmp_path, SYNCD, *words[1:])
-    assert list(said) == ["check", "sync", "search", "status"]
+    assert list(said) == ["check", "sync", "verify", "search", "status"]
     assert "updated_at (timestamp with time zone), not indexed" in said["check"]
     assert "CREATE INDEX" in said["check"]
     assert "4 read, 4 embedded" in said["sync"]
+    assert "in step" in said["verify"]
     [first, second] = re.findall(r"product: (.+)", said["search"])
     assert (first, second) == ("Ginger tea", "Orange juice")
     assert "completed" in said["status"]

@@ -51,6 +51,7 @@ def test_a_run_that_has_ended_is_told_whole(client: httpx.Client, world: World) 
         "full_refresh": False,
         "limit": None,
         "dry_run": False,
+        "repair": False,
         "sweep": False,
         "replay": False,
         "variables": {},
