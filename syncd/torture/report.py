@@ -107,7 +107,10 @@ class Report:
         elif ended.status == -signal.SIGTERM:
             self.stops += 1
         elif ended.status or not (status := ended.told("run")):
-            self.failed.append(str(ended.told("trouble") or f"exit status {ended.status}"))
+            # The last line of a traceback says what happened; the others name files of this machine.
+            self.failed += [text.strip().splitlines()[-1] for text in ended.told("trouble")] or [
+                f"exit status {ended.status}"
+            ]
         elif status == ["canceled"]:
             self.stops += 1
         elif status == ["completed"]:

@@ -45,7 +45,6 @@ class Table:
             made = made.set(drivername=f"{made.drivername}+pymysql")
         # A child must not inherit a connection that lies in a pool.
         self._engine = sa.create_engine(made, poolclass=sa.NullPool, hide_parameters=True)
-        self.kind = kind
         self.counts = kind == "sqlite"
         self._now: sa.ColumnElement[Any] = sa.func.now() if kind == "postgresql" else sa.func.utc_timestamp(6)
         self._top = 0
@@ -61,6 +60,8 @@ class Table:
             sa.Column("size", sa.Integer),
         )
         self._make()
+        # Only a server that was asked tells which of the two it is.
+        self.kind = "mariadb" if getattr(self._engine.dialect, "is_mariadb", False) else kind
 
     def _make(self) -> None:
         try:
