@@ -179,10 +179,10 @@ def _usable(folder: Path) -> Iterator[None]:
 
 
 def _try_out(folder: Path) -> None:
-    """Open every file here for writing, and write one."""
+    """Open every file here for writing, and write one, which the next owner removes if this one dies before it does."""
     if not folder.exists():
         return
-    trial = folder / f".syncd-{os.getpid()}"
+    trial = folder / ".syncd-trial"
     try:
         for file in folder.rglob("*"):
             if file.is_file():

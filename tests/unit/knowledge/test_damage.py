@@ -46,6 +46,19 @@ def set_aside(folder: Path) -> list[Path]:
     return sorted(folder.parent.glob(f"{folder.name}.damaged-*"))
 
 
+def _killed_while_trying(folder: Path) -> set[Path]:
+    """Kill a process once it has written its trial file, and return what it left that was not there."""
+    before = set(folder.iterdir())
+    program = (
+        "import os, signal, sys; from pathlib import Path; from syncd.knowledge.chroma import embedded; "
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL); "
+        "embedded._try_out(Path(sys.argv[1]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    return set(folder.iterdir()) - before
+
+
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that was closed in order."""
@@ -191,6 +204,15 @@ def test_a_sound_store_survives_a_kill(sound: Path, copy_of: Callable[[Path], Pa
     store.close()
     assert set_aside(folder) == []
     assert is_closed(folder)
+
+
+def test_a_kill_while_the_disk_is_tried_leaves_no_file_behind(sound: Path, copy_of: Callable[[Path], Path]) -> None:
+    """The file that an owner wrote to see whether the disk takes one is removed by the next owner."""
+    folder = copy_of(sound)
+    [trial] = _killed_while_trying(folder)
+    opened(folder).close()
+    assert not trial.exists()
+    assert set_aside(folder) == []
 
 
 def test_acknowledged_documents_survive_a_real_kill(tmp_path: Path) -> None:
