@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from syncd.borrowed import Borrowed
 from syncd.errors import LeaseLost, WroteLate
-from syncd.model.record import (
-    Document,
-    Fingerprint,
-    Identity,
-    Match,
-    Metadata,
-    MetadataUpdate,
-    Neighbour,
-    StoredDocument,
-)
+from syncd.model.record import Document, Identity, MetadataUpdate
 from syncd.model.run import Lease
 from syncd.ports import KnowledgeBase
 
@@ -51,7 +43,7 @@ class Proof:
         return WroteLate(error.message, error.hint) if self.open else error
 
 
-class Fenced:
+class Fenced(Borrowed):
     """Passes everything on to a knowledge base, and proves the lease before each write.
 
     Args:
@@ -60,21 +52,13 @@ class Fenced:
     """
 
     def __init__(self, knowledge_base: KnowledgeBase, proof: Proof) -> None:
-        self._kb = knowledge_base
+        super().__init__(knowledge_base)
         self._proof = proof
-
-    def identity(self) -> Identity:
-        """Return which knowledge base this is."""
-        return self._kb.identity()
 
     def advance(self) -> Identity:
         """Count one more run that wrote, and return the identity with the new epoch. Raises LeaseLost."""
         self._proof.renew()
         return self._kb.advance()
-
-    def fingerprints(self, document_ids: Sequence[str]) -> dict[str, Fingerprint]:
-        """Return what the knowledge base holds."""
-        return self._kb.fingerprints(document_ids)
 
     def upsert(self, documents: Sequence[Document]) -> None:
         """Write documents. Raises LeaseLost."""
@@ -90,26 +74,3 @@ class Fenced:
         """Remove documents. Raises LeaseLost."""
         self._proof.before_write()
         self._kb.delete(document_ids)
-
-    def search(self, vector: Sequence[float], k: int, where: Metadata) -> list[Match]:
-        """Search the knowledge base."""
-        return self._kb.search(vector, k, where)
-
-    def stored(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
-        """Return all that the knowledge base holds of these documents."""
-        return self._kb.stored(document_ids)
-
-    def neighbours(self, vectors: Sequence[Sequence[float]], k: int) -> list[list[Neighbour]]:
-        """Search the knowledge base."""
-        return self._kb.neighbours(vectors, k)
-
-    def document_ids(self, prefix: str) -> Iterator[list[str]]:
-        """Return the ids of the documents that the knowledge base holds."""
-        return self._kb.document_ids(prefix)
-
-    def count(self) -> int:
-        """Count the chunks."""
-        return self._kb.count()
-
-    def close(self) -> None:
-        """Do nothing: the knowledge base is somebody else's."""

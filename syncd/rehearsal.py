@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from syncd.model.record import (
-    Document,
-    Fingerprint,
-    Identity,
-    Match,
-    Metadata,
-    MetadataUpdate,
-    Neighbour,
-    StoredDocument,
-)
+from syncd.borrowed import Borrowed
+from syncd.model.record import Document, Fingerprint, Identity, MetadataUpdate
 from syncd.ports import KnowledgeBase
 
 _PORTION = 1000
 
 
-class Rehearsal:
+class Rehearsal(Borrowed):
     """Answers as if what it was told last had been written to a knowledge base, and writes nothing.
 
     Args:
@@ -28,13 +20,9 @@ class Rehearsal:
     """
 
     def __init__(self, knowledge_base: KnowledgeBase, *, remember: bool = False) -> None:
-        self._kb = knowledge_base
+        super().__init__(knowledge_base)
         self._remember = remember
         self._told: dict[str, Fingerprint | None] = {}
-
-    def identity(self) -> Identity:
-        """Return which knowledge base this is."""
-        return self._kb.identity()
 
     def advance(self) -> Identity:
         """Return the identity as it is."""
@@ -42,7 +30,7 @@ class Rehearsal:
 
     def fingerprints(self, document_ids: Sequence[str]) -> dict[str, Fingerprint]:
         """Return what the knowledge base holds, with what it was told last in place of it."""
-        held = {**self._kb.fingerprints(document_ids)}
+        held = self._kb.fingerprints(document_ids)
         told = {id_: self._told[id_] for id_ in document_ids if id_ in self._told}
         return {id_: print_ for id_, print_ in (held | told).items() if print_ is not None}
 
@@ -58,18 +46,6 @@ class Rehearsal:
         """Remember what would be gone."""
         self._tell(dict.fromkeys(document_ids))
 
-    def search(self, vector: Sequence[float], k: int, where: Metadata) -> list[Match]:
-        """Search the knowledge base as it is."""
-        return self._kb.search(vector, k, where)
-
-    def stored(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
-        """Return what the knowledge base holds."""
-        return self._kb.stored(document_ids)
-
-    def neighbours(self, vectors: Sequence[Sequence[float]], k: int) -> list[list[Neighbour]]:
-        """Search the knowledge base as it is."""
-        return self._kb.neighbours(vectors, k)
-
     def document_ids(self, prefix: str) -> Iterator[list[str]]:
         """Return what the knowledge base holds, and what was added to it."""
         yield from self._kb.document_ids(prefix)
@@ -78,13 +54,6 @@ class Rehearsal:
             ids = written[start : start + _PORTION]
             held = self._kb.fingerprints(ids)
             yield [id_ for id_ in ids if id_ not in held]
-
-    def count(self) -> int:
-        """Count the chunks as they are."""
-        return self._kb.count()
-
-    def close(self) -> None:
-        """Do nothing: the knowledge base is somebody else's."""
 
     def _tell(self, told: dict[str, Fingerprint | None]) -> None:
         if not self._remember:
