@@ -193,6 +193,7 @@ class Attempt:
         """Return the job's checkpoint if it still applies; if not, say so and start from the beginning."""
         checkpoints = self.state.checkpoints
         newest = checkpoints.newest_epoch(target.knowledge_base.identity().uuid)
+        # Read after the epochs, not before: another job may advance it at any time.
         identity = target.knowledge_base.identity()
         # Now, for all jobs: once this run has written, the others could not tell any more.
         if identity.epoch < newest:
