@@ -1,4 +1,4 @@
-"""What a knowledge base may offer besides its port: to be filled anew while it goes on to serve."""
+"""What a knowledge base may offer besides its port: to be filled anew while it serves, and to say that it is worn."""
 
 from __future__ import annotations
 
@@ -49,4 +49,12 @@ class Generational(KnowledgeBase, Protocol):
         Raises:
             Conflict: it serves.
         """
+        ...
+
+
+class Wearing(KnowledgeBase, Protocol):
+    """A knowledge base that becomes worse with use, and better when it is opened again."""
+
+    def is_worn(self) -> bool:
+        """Tell whether it should be opened again as soon as nobody uses it; asked after each use, so quickly."""
         ...

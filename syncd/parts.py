@@ -296,7 +296,8 @@ class Parts:
         finally:
             with self._opening[name], self._lock:
                 entry.users -= 1
-                if entry.suspect and entry.users == 0 and self._entries.get(name) is entry:
+                done = entry.users == 0 and (entry.suspect or entry.shelf.is_worn())
+                if done and self._entries.get(name) is entry:
                     del self._entries[name]
                     entry.shelf.close()
 

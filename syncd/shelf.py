@@ -204,6 +204,11 @@ class Shelf:
             self._bases.pop(uuid, None)
         self.generations()
 
+    def is_worn(self) -> bool:
+        """Tell whether the store says that it should be opened again."""
+        worn = getattr(self._store, "is_worn", None)
+        return worn is not None and bool(worn())
+
     def close(self) -> None:
         """Let go of the store and of its lock."""
         self._store.close()

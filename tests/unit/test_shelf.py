@@ -1,9 +1,10 @@
-"""A knowledge base of a type that holds one generation works as it always did, and says that it cannot be rebuilt."""
+"""Knowledge bases that offer less than Chroma's does, and one that is worn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ from syncd.config.load import load
 from syncd.config.settings import PartConfig
 from syncd.errors import Conflict, OtherEmbedding
 from syncd.model.generation import GenerationState
+from syncd.model.record import Chunk
 from syncd.parts import Parts
 from syncd.plugins import Plugins
 from syncd.ports import KnowledgeBase
 from syncd.rebuild import Rebuild
 from syncd.state import State
+from syncd.testing.documents import numbered
 from tests.engine import Engine
 from tests.world import World, now
 
-BEYOND_THE_PORT = {"generations", "generation", "describe", "begin", "swap", "drop"}
+BEYOND_THE_PORT = {"generations", "generation", "describe", "begin", "swap", "drop", "is_worn"}
 
 
 class _Plain:
@@ -96,3 +99,28 @@ def test_one_of_another_embedding_stays_shut(world: World) -> None:
         pass
     with Engine.of(world) as engine:
         assert engine.parts.search("kb_one", "anything", 1, {}) != []
+
+
+def test_a_store_that_is_worn_is_opened_again_when_nobody_uses_it(world: World) -> None:
+    """A daemon that runs for months does not need a restart for it."""
+    plugins = Plugins([])
+    parts = Parts(load(world.config, {}, plugins.options_for), plugins, {"role": "test"})
+    with parts.target("kb_one") as target, parts.shelf("kb_one") as searched:
+        texts = [f"passing {number}" for number in range(200)]
+        vectors = target.embedder.embed(texts).tolist()
+        passing = [
+            replace(numbered(text, 1), chunks=(Chunk(text, tuple(vector)),))
+            for text, vector in zip(texts, vectors, strict=True)
+        ]
+        for _ in range(3):
+            target.knowledge_base.upsert(passing)
+            target.knowledge_base.delete([one.id for one in passing])
+        assert searched.is_worn()
+        before = target.knowledge_base.identity()
+    with parts.shelf("kb_one") as anew:
+        assert anew is not searched
+        assert not anew.is_worn()
+        assert (anew.serving().uuid, anew.knowledge_base(before.uuid).count()) == (before.uuid, 5)
+    with parts.shelf("kb_one") as same:
+        assert same is anew
+    parts.close()

@@ -54,7 +54,11 @@ class Binding:
         Args:
             metadata: the damaged one's, all of which is kept but the identity: whoever remembers that one shall notice.
         """
-        return self._collection(self._create({**metadata, _UUID: str(uuid4())}))
+        return self.again({**metadata, _UUID: str(uuid4())})
+
+    def again(self, metadata: Metadata) -> Any:
+        """Make the collection that takes the place of one that says this of itself, and says the same."""
+        return self._collection(self._create(metadata))
 
     def find(self) -> Any | None:
         """Return what Chroma says of the collection, whoever made it; None where there is none."""

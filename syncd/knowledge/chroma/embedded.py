@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from typing import Any
 from syncd.errors import PermanentError, SyncdError, Unavailable
 from syncd.knowledge.chroma.closing import is_closed, mark_closed, unmark
 from syncd.knowledge.chroma.collection import Binding
-from syncd.knowledge.chroma.connection import connect_embedded
-from syncd.knowledge.chroma.healing import finish, heal, set_aside
+from syncd.knowledge.chroma.compaction import compact
+from syncd.knowledge.chroma.connection import Connection, connect_embedded
+from syncd.knowledge.chroma.healing import heal
 from syncd.knowledge.chroma.lock import FolderLock
 from syncd.knowledge.chroma.probe import glance
+from syncd.knowledge.chroma.replacing import finish, set_aside
 from syncd.knowledge.chroma.translation import is_damage, translated
 
 _log = logging.getLogger(__name__)
@@ -31,12 +34,22 @@ _SECONDS, _BYTES_PER_SECOND = 180.0, 10e6
 
 @dataclass(frozen=True, slots=True)
 class OpenedStore:
-    """An embedded store that answered, and the lock on its folder."""
+    """An embedded store that answered, and the lock on its folder.
+
+    Args:
+        worn: whether its index is mostly what was removed, and could not be written anew.
+    """
 
     folder: Path
     binding: Binding
     collection: Any
     lock: FolderLock
+    worn: bool
+
+    def is_worn(self) -> bool:
+        """Tell whether its index has become mostly what was removed."""
+        # One that could not be written anew when it was opened would not be this time either.
+        return not self.worn and bool(self.collection.is_worn())
 
     def close(self, *, in_order: bool) -> None:
         """Let go of it.
@@ -56,7 +69,8 @@ def open_embedded(folder: Path, name: str, embedding: str, holder: Mapping[str, 
     """Open the store in a folder once it has shown that it answers.
 
     When its last owner did not close it in order, it is examined in another process first. A damaged one is renamed to
-    `<folder>.damaged-<time>`, and one that holds all that is certain of it takes its place.
+    `<folder>.damaged-<time>`, and one that holds all that is certain of it takes its place. One whose index is mostly
+    what was removed is written anew.
 
     Raises:
         InUse: another process owns the folder.
@@ -68,7 +82,7 @@ def open_embedded(folder: Path, name: str, embedding: str, holder: Mapping[str, 
     try:
         with _usable(folder):
             if aside := finish(folder):
-                _log.warning("the healing of %s that was cut off is complete: its files are now in %s", name, aside)
+                _log.warning("writing %s anew was cut off and is complete now: its former files are in %s", name, aside)
             _try_out(folder)
             if folder.exists() and not is_closed(folder) and (damage := _examine(folder, lock)):
                 _heal(folder, name, damage)
@@ -85,10 +99,13 @@ def open_embedded(folder: Path, name: str, embedding: str, holder: Mapping[str, 
                 _try_out(folder)
                 _heal(folder, name, error.message)
             binding, collection = _open(folder, name, embedding)
+        if collection.is_worn():
+            _compact(folder, name, binding.connection)
+            binding, collection = _open(folder, name, embedding)
     except BaseException:
         lock.release()
         raise
-    return OpenedStore(folder, binding, collection, lock)
+    return OpenedStore(folder, binding, collection, lock, collection.is_worn())
 
 
 def remove_embedded(folder: Path, holder: Mapping[str, str]) -> None:
@@ -157,6 +174,21 @@ def _heal(folder: Path, name: str, damage: str) -> None:
         healed.recovered,
         "an unknown number" if healed.lost is None else healed.lost,
         healed.aside,
+    )
+
+
+def _compact(folder: Path, name: str, connection: Connection) -> None:
+    started = time.monotonic()
+    try:
+        entries = compact(folder, connection)
+    except Exception as error:  # whatever it is, the store is still there, and sound
+        _log.warning(
+            "the index of %s holds more removed chunks than others, and could not be written anew: %s", name, error
+        )
+        return
+    seconds = time.monotonic() - started
+    _log.info(
+        "the index of %s held more removed chunks than others: %d were written anew in %.1f s", name, entries, seconds
     )
 
 

@@ -1,8 +1,4 @@
-"""Fills a new store in place of a damaged one, with the documents that are certain.
-
-It grows in a folder inside the damaged one, gets another name once it is complete and has reached the disk, and then
-takes the damaged one's place in two renames. `finish` completes or drops what a kill has left of that.
-"""
+"""Fills a new store in place of a damaged one, with the documents that are certain."""
 
 from __future__ import annotations
 
@@ -10,24 +6,21 @@ import shutil
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from syncd.knowledge.chroma.closing import mark_closed, sync_path
 from syncd.knowledge.chroma.collection import Binding, is_ours
 from syncd.knowledge.chroma.connection import connect_embedded
 from syncd.knowledge.chroma.index_files import has_database
 from syncd.knowledge.chroma.mirror import Copy, Mirror, MirrorError, is_broken
 from syncd.knowledge.chroma.mirrored import mirror_file, mirror_files
+from syncd.knowledge.chroma.replacing import begin, replace, set_aside
 from syncd.knowledge.chroma.translation import is_damage
 from syncd.model.record import Metadata
 
-_GROWING, _COMPLETE = "healing", "healed"
-
-_ENTRIES = 2000
+ENTRIES = 2000
 """Entries that are held in memory, and written at once."""
 
 
@@ -66,14 +59,13 @@ def heal(folder: Path) -> Healed:
         OSError, MirrorError: the disk is full or out of reach; the damaged store is still in its place.
     """
     started = time.monotonic()
-    growing = folder / _GROWING
-    shutil.rmtree(growing, ignore_errors=True)
+    growing = begin(folder)
     damaged, complete = _collections(folder)
     counts = _fill(growing, damaged)
-    mark_closed(growing)
-    growing.rename(folder / _COMPLETE)
-    sync_path(folder)
-    aside = _swap(folder)
+    aside = replace(folder)
+    for older in set_aside(folder):
+        if older != aside:
+            shutil.rmtree(older, ignore_errors=True)
     lost = [count for _, count in counts if count is not None]
     return Healed(
         recovered=sum(count for count, _ in counts),
@@ -81,28 +73,6 @@ def heal(folder: Path) -> Healed:
         seconds=time.monotonic() - started,
         aside=aside,
     )
-
-
-def finish(folder: Path) -> Path | None:
-    """Complete a healing that was cut off when its new store was complete, and drop what is left of any other.
-
-    Returns:
-        Where the damaged files are now, if there was a healing to complete.
-    """
-    shutil.rmtree(folder / _GROWING, ignore_errors=True)
-    if (folder / _COMPLETE).exists():
-        return _swap(folder)
-    if not folder.exists():
-        for aside in set_aside(folder)[-1:]:
-            if (aside / _COMPLETE).exists():
-                _put_in_place(aside, folder)
-                return aside
-    return None
-
-
-def set_aside(folder: Path) -> list[Path]:
-    """Return the damaged folders that healings have set aside, the oldest first."""
-    return sorted(entry for entry in folder.parent.iterdir() if entry.name.startswith(f"{folder.name}.damaged-"))
 
 
 def _collections(folder: Path) -> tuple[list[_Damaged], bool]:
@@ -160,18 +130,19 @@ def _copy(collection: Any, file: Path) -> tuple[int, int | None]:
                     continue
                 recovered += 1
                 page += document
-                if len(page) >= _ENTRIES:
-                    _write(collection, page)
+                if len(page) >= ENTRIES:
+                    write_copies(collection, page)
                     page = []
     except MirrorError as error:
         if not is_broken(error):
             raise
         broken = True
-    _write(collection, page)
+    write_copies(collection, page)
     return recovered, None if broken else others
 
 
-def _write(collection: Any, page: list[Copy]) -> None:
+def write_copies(collection: Any, page: list[Copy]) -> None:
+    """Write entries of a mirror to a collection."""
     if page:
         collection.upsert(
             ids=[copy.id for copy in page],
@@ -179,20 +150,3 @@ def _write(collection: Any, page: list[Copy]) -> None:
             documents=[copy.text for copy in page],
             metadatas=[dict(copy.metadata) for copy in page],
         )
-
-
-def _swap(folder: Path) -> Path:
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    aside = folder.with_name(f"{folder.name}.damaged-{moment}")
-    older = set_aside(folder)
-    folder.rename(aside)
-    _put_in_place(aside, folder)
-    for one in older:
-        shutil.rmtree(one, ignore_errors=True)
-    return aside
-
-
-def _put_in_place(aside: Path, folder: Path) -> None:
-    (aside / _COMPLETE).rename(folder)
-    sync_path(aside)
-    sync_path(folder.parent)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from syncd.errors import PermanentError, TransientError
+from syncd.errors import TransientError
 from syncd.knowledge.chroma.batches import LISTED
 from syncd.knowledge.chroma.collection import Binding, Bound
 from syncd.knowledge.chroma.connection import connect_server
@@ -21,6 +21,7 @@ from syncd.knowledge.chroma.generations import Generations
 from syncd.knowledge.chroma.layout import (
     Mark,
     doubts,
+    equal_to,
     head,
     mark_of,
     parts,
@@ -196,7 +197,7 @@ class ChromaKnowledgeBase:
             found = self._collection.query(
                 query_embeddings=np.asarray([vector], dtype=np.float32),
                 n_results=k,
-                where=_where(where),
+                where=equal_to(where),
                 include=["documents", "metadatas", "distances"],
             )
         rows = zip(found["ids"][0], found["distances"][0], found["documents"][0], found["metadatas"][0], strict=True)
@@ -284,6 +285,10 @@ class ChromaKnowledgeBase:
         with self._calling():
             self._generations.drop(uuid)
 
+    def is_worn(self) -> bool:
+        """Tell whether opening it again would write its index anew; see `compaction`."""
+        return self._store is not None and not self._use.closed and self._store.is_worn()
+
     def close(self) -> None:
         """Let go of the store and of its lock."""
         if self._use.closed:
@@ -337,12 +342,3 @@ def _require_distinct(document_ids: Sequence[str]) -> None:
     if len(set(document_ids)) != len(document_ids):
         twice = sorted({one for one in document_ids if document_ids.count(one) > 1})
         raise ValueError(f"documents given twice: {twice[:5]}")
-
-
-def _where(where: Metadata) -> dict[str, Any] | None:
-    if None in where.values():
-        raise PermanentError("Chroma cannot look for an absent value", "leave that condition out of the search")
-    clauses = [{key: {"$eq": value}} for key, value in where.items()]
-    if not clauses:
-        return None
-    return clauses[0] if len(clauses) == 1 else {"$and": clauses}

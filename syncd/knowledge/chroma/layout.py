@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+from syncd.errors import PermanentError
 from syncd.model.identity import chunk_id, document_of, number_of
 from syncd.model.record import Chunk, Document, Fingerprint, Metadata, StoredChunk, StoredDocument
 
@@ -94,6 +96,16 @@ def updated_parts(document_id: str, metadata: Metadata, mark: Mark, stored: Stor
 def user_metadata(metadata: Metadata | None) -> dict[str, str | int | float | bool | None]:
     """Return an entry's metadata without syncd's own fields."""
     return {key: value for key, value in (metadata or {}).items() if key not in {MARK, PART_OF}}
+
+
+def equal_to(where: Metadata) -> dict[str, Any] | None:
+    """Return Chroma's condition for metadata that equal these; None for no condition. Raises PermanentError."""
+    if None in where.values():
+        raise PermanentError("Chroma cannot look for an absent value", "leave that condition out of the search")
+    clauses = [{key: {"$eq": value}} for key, value in where.items()]
+    if not clauses:
+        return None
+    return clauses[0] if len(clauses) == 1 else {"$and": clauses}
 
 
 def stored_documents(entries: Iterable[tuple[str, StoredChunk]]) -> dict[str, StoredDocument]:

@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS entries (
 );
 CREATE TABLE IF NOT EXISTS turns (turn INTEGER PRIMARY KEY AUTOINCREMENT);
 CREATE TABLE IF NOT EXISTS about (name TEXT NOT NULL, metadata TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS removals (count INTEGER NOT NULL);
+INSERT INTO removals SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM removals);
 """
 
 _PUT = """
@@ -140,7 +142,12 @@ class Mirror:
     @contextmanager
     def forgetting(self, entry_ids: Sequence[str]) -> Iterator[None]:
         """Remove these entries durably, before the block removes them from the collection."""
-        with self._turn(lambda _: self._forget(entry_ids)):
+
+        def forget(_: int) -> None:
+            self._forget(entry_ids)
+            self._database.execute("UPDATE removals SET count = count + ?", (len(entry_ids),))
+
+        with self._turn(forget):
             yield
 
     def doubtful(self) -> list[str]:
@@ -166,6 +173,10 @@ class Mirror:
     def count(self) -> int:
         """Count the entries."""
         return int(self._database.execute("SELECT count(*) FROM entries").fetchone()[0])
+
+    def removed(self) -> int:
+        """Count the entries that were ever removed."""
+        return int(self._database.execute("SELECT count FROM removals").fetchone()[0])
 
     def certain(self) -> Iterator[Copy]:
         """Return the entries that the collection is known to hold just like this."""

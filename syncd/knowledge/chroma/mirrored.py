@@ -16,6 +16,9 @@ from syncd.model.record import Metadata
 _PREFIX, _SUFFIX = "mirror-", ".sqlite3"
 _IDS = 1000
 
+LEAST_REMOVED = 500
+"""Entries that have to be removed before an index counts as worn; in a small one, that many do no harm."""
+
 Metadatas = Sequence[dict[str, Any]]
 
 
@@ -25,6 +28,7 @@ class MirroredCollection:
     def __init__(self, collection: Any, mirror: Mirror) -> None:
         self._collection = collection
         self._mirror = mirror
+        self._judged = (0, False)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._collection, name)
@@ -50,6 +54,17 @@ class MirroredCollection:
         """Remove entries."""
         with self._first(lambda: self._mirror.forgetting(ids)):
             self._collection.delete(ids=ids)
+
+    def is_worn(self) -> bool:
+        """Tell whether more entries were removed than there are.
+
+        Chroma never takes a removed vector out of its index, only out of its answers. The index grows with them, and
+        among many there come to be vectors that no link leads to, so that no search finds them.
+        """
+        removed = self._mirror.removed()
+        if removed != self._judged[0]:
+            self._judged = (removed, removed >= LEAST_REMOVED and removed > self._mirror.count())
+        return self._judged[1]
 
     def modify(self, **changes: Any) -> None:
         """Change the collection's name or metadata."""

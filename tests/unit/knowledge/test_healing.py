@@ -27,10 +27,10 @@ DOCUMENTS = [numbered(f"d{number}", 1 + number % 3) for number in range(100)]
 IDS = [one.id for one in DOCUMENTS]
 
 STEPS = {
-    "while the new store is half full": "write = healing._write; healing._ENTRIES = 30\n"
-    "healing._write = lambda *of: (write(*of), end())",
-    "when it is complete": "healing._swap = end",
-    "when the damaged one is set aside": "healing._put_in_place = end",
+    "while the new store is half full": "write = healing.write_copies; healing.ENTRIES = 30\n"
+    "healing.write_copies = lambda *of: (write(*of), end())",
+    "when it is complete": "replacing._swap = end",
+    "when the damaged one is set aside": "replacing._put_in_place = end",
     "when the new one is in place": "healing.Healed = end",
 }
 
@@ -90,7 +90,10 @@ def folder(sound: Path, tmp_path: Path) -> Path:
 def test_a_healing_that_is_killed_is_completed_or_repeated(folder: Path, step: str) -> None:
     """Nothing is lost, nothing half-filled is trusted, and one damaged folder is left."""
     damage(folder)
-    program = f"import sys; from tests.unit.knowledge.test_healing import *\n{STEPS[step]}\nheal(Path(sys.argv[1]))"
+    program = (
+        "import sys; from syncd.knowledge.chroma import replacing\n"
+        f"from tests.unit.knowledge.test_healing import *\n{STEPS[step]}\nheal(Path(sys.argv[1]))"
+    )
     command = [sys.executable, "-c", program, str(folder)]
     ended = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
@@ -184,7 +187,7 @@ def test_a_healing_without_room_moves_nothing(folder: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(healing, "_write", full)
+        patch.setattr(healing, "write_copies", full)
         with pytest.raises(Unavailable, match="No space left"):
             opened(folder)
     assert asides(folder) == []
