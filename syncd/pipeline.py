@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from syncd.ahead import ahead
 from syncd.compare import compare
 from syncd.model.identity import key_of
 from syncd.model.record import Identity, Reject, Window
@@ -82,9 +83,10 @@ class Pipeline:
             tally.total = 0
             return checkpoint
         read_before = tally.counts.records_read
-        for window in self._windows(current, tally):
-            tally.watermark = window.watermark
-            identity = self._sync(window, tally)
+        with ahead(self._windows(current, tally)) as windows:
+            for window in windows:
+                tally.watermark = window.watermark
+                identity = self._sync(window, tally)
         complete = options.limit is None or tally.counts.records_read - read_before < options.limit
         done = Checkpoint(
             tally.watermark,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Literal, get_args
 
 from syncd.flood import FloodGuard
@@ -20,7 +21,9 @@ STEPS: tuple[Step, ...] = get_args(Step)
 
 @dataclass(slots=True)
 class Tally:
-    """What a run has done so far, in counts and in seconds per stage.
+    """What a run has done so far, in counts and in seconds per stage; several threads may add to it.
+
+    Stages that go on side by side add up to more than the time that has passed.
 
     Args:
         total: how many rows lie ahead in all, None while that is unknown.
@@ -30,6 +33,7 @@ class Tally:
     stages: dict[str, float] = field(default_factory=dict)
     total: int | None = None
     watermark: Watermark = Watermark()
+    _adding: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @property
     def progress(self) -> float | None:
@@ -40,7 +44,8 @@ class Tally:
 
     def add(self, **counts: int) -> None:
         """Count more of what `Counts` names."""
-        self.counts += Counts(**counts)
+        with self._adding:
+            self.counts += Counts(**counts)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -49,7 +54,8 @@ class Tally:
         try:
             yield
         finally:
-            self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - begun
+            with self._adding:
+                self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - begun
 
 
 @dataclass(frozen=True, slots=True)

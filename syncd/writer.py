@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal, TypeVar
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
 
+from syncd.ahead import ahead
 from syncd.compare import Change, Comparison
 from syncd.errors import RecordError, TransientError
 from syncd.model.identity import key_of
@@ -17,8 +19,31 @@ BATCH_CHARACTERS = 64_000
 WRITE_DOCUMENTS = 1_000
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 Recall = Callable[[Mapping[str, str]], Mapping[str, tuple[Chunk, ...]]]
 """Finds chunks that need not be embedded again, for documents and the hashes of their texts; see `syncd.recall`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault(Generic[Item]):
+    """An item that alone is at fault, and why."""
+
+    item: Item
+    error: RecordError
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A document that can be written.
+
+    Args:
+        new: whether no whole document is held for its record yet.
+        recalled: whether its vectors were there already.
+    """
+
+    document: Document
+    new: bool
+    recalled: bool
 
 
 class Writer:
@@ -96,25 +121,40 @@ class Writer:
     def _embed(self, changes: Sequence[Change]) -> list[Reject]:
         rejects: list[Reject] = []
 
-        def write(batch: Sequence[Change]) -> None:
-            with self._tally.timed("compare"):
-                known = self._recall({one.record.document_id: one.fingerprint.content for one in batch})
-            made = self._chunks([one for one in batch if one.record.document_id not in known])
-            self._hooks.reached("embedded")
-            self.write([_document(one, {**known, **made}[one.record.document_id]) for one in batch])
+        def write(ready: Sequence[_Ready]) -> None:
+            self.write([one.document for one in ready])
+            made = [one for one in ready if not one.recalled]
             self._tally.add(
                 embedded=len(made),
-                recalled=len(known),
-                inserted=sum(1 for change in batch if change.new),
-                chunks=sum(map(len, made.values())),
+                recalled=len(ready) - len(made),
+                inserted=sum(1 for one in ready if one.new),
+                chunks=sum(len(one.document.chunks) for one in made),
             )
 
-        # The knowledge base is the ledger, so inside a window the order is free: texts of one length share a batch.
-        for batch in _text_batches(sorted(changes, key=lambda change: len(change.record.text))):
-            self._hooks.boundary()
-            rejects += self.write_each(batch, write, lambda change: change.record.document_id)
-            self.count(len(batch))
+        with ahead(self._ready(changes)) as outcomes:
+            for outcome in outcomes:
+                match outcome:
+                    case Fault(change, error):
+                        rejects.append(self._rejected(change.record.document_id, error))
+                        self.count(1)
+                    case ready:
+                        rejects += self.write_each(ready, write, lambda one: one.document.id)
+                        self.count(len(ready))
         return rejects
+
+    def _ready(self, changes: Sequence[Change]) -> Iterator[Sequence[_Ready] | Fault[Change]]:
+        """Make documents in batches, each while the one before is written."""
+        # The knowledge base is the ledger, so inside a window the order is free: texts of one length share a batch.
+        for batch in _text_batches(sorted(changes, key=lambda change: (len(change.record.text), change.record.text))):
+            self._hooks.boundary()
+            yield from isolated(batch, self._made)
+
+    def _made(self, batch: Sequence[Change]) -> list[_Ready]:
+        with self._tally.timed("compare"):
+            known = self._recall({one.record.document_id: one.fingerprint.content for one in batch})
+        made = self._chunks([one for one in batch if one.record.document_id not in known])
+        self._hooks.reached("embedded")
+        return [_ready(one, {**known, **made}, known) for one in batch]
 
     def write(self, documents: Sequence[Document]) -> None:
         """Write whole documents."""
@@ -171,11 +211,16 @@ class Writer:
         Raises:
             PermanentError: too many of the run's rows are at fault; see `FloodGuard`.
         """
-        rejects: list[Reject] = []
-        for item, error in isolated(batch, write):
-            rejects.append(Reject(key_of(name(item)), error.message))
-            self._hooks.flood.reject(rejects[-1:])
-        return rejects
+        return [
+            self._rejected(name(outcome.item), outcome.error)
+            for outcome in isolated(batch, write)
+            if isinstance(outcome, Fault)
+        ]
+
+    def _rejected(self, document_id: str, error: RecordError) -> Reject:
+        reject = Reject(key_of(document_id), error.message)
+        self._hooks.flood.reject([reject])
+        return reject
 
     def count(self, rows: int, unchanged: int = 0) -> None:
         """Count rows that are done."""
@@ -183,12 +228,14 @@ class Writer:
         self._hooks.progress(self._tally)
 
 
-def _document(change: Change, chunks: tuple[Chunk, ...]) -> Document:
-    return Document(change.record.document_id, chunks, change.record.metadata, change.fingerprint)
+def _ready(change: Change, chunks: Mapping[str, tuple[Chunk, ...]], known: Container[str]) -> _Ready:
+    record = change.record
+    document = Document(record.document_id, chunks[record.document_id], record.metadata, change.fingerprint)
+    return _Ready(document, change.new, record.document_id in known)
 
 
-def isolated(batch: Sequence[Item], write: Callable[[Sequence[Item]], None]) -> Iterator[tuple[Item, RecordError]]:
-    """Write a batch, and yield the items that alone are at fault where it cannot be written (invariant 7).
+def isolated(batch: Sequence[Item], work: Callable[[Sequence[Item]], Result]) -> Iterator[Result | Fault[Item]]:
+    """Do work on a batch, and yield its results, and the items that alone are at fault (invariant 7).
 
     What fails is halved, and what succeeds is followed by twice as much, so that the work stays in proportion to the
     batch, whether one of its items is at fault or all of them.
@@ -197,14 +244,15 @@ def isolated(batch: Sequence[Item], write: Callable[[Sequence[Item]], None]) -> 
     while left:
         part = left[:size]
         try:
-            write(part)
+            result = work(part)
         except RecordError as error:
             if len(part) > 1:
                 size = len(part) // 2
                 continue
-            yield left[0], error
+            yield Fault(left[0], error)
             left = left[1:]
         else:
+            yield result
             left, size = left[size:], 2 * size
 
 

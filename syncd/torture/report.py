@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,9 +151,17 @@ class Report:
 
 def _cut_off(ended: Ended) -> int:
     """Return how many texts had been embedded and not yet been acknowledged."""
-    in_flight = 0
+    # While one batch is written the next is embedded.
+    waiting: deque[int] = deque()
+    embedding = 0
     for event in ended.events:
-        in_flight += event.get("embedded", 0)
-        if event.get("step") == "written":
-            in_flight = 0
-    return in_flight
+        embedding += event.get("embedded", 0)
+        match event.get("step"):
+            case "embedded":
+                waiting.append(embedding)
+                embedding = 0
+            case "written" if waiting:
+                waiting.popleft()
+            case "written":
+                embedding = 0
+    return embedding + sum(waiting)

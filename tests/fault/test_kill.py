@@ -13,21 +13,22 @@ from tests.world import World
 ROWS, WINDOW = 600, 300
 
 # Batches hold 256 documents, so each window of 300 has two; what was written before the kill is not embedded again.
+# While a batch is written the next is embedded, and the next window read: then it is open how far the writing has come.
 KILLS = [
-    ("read", 2, 300),
-    ("embedded", 1, 0),
-    ("embedded", 2, 256),
-    ("written", 1, 256),
-    ("written", 3, 556),
-    ("commit", 1, 300),
-    ("committed", 1, 300),
-    ("commit", 4, 600),
+    ("read", 2, 0, 300),
+    ("embedded", 1, 0, 0),
+    ("embedded", 2, 0, 256),
+    ("written", 1, 256, 256),
+    ("written", 3, 556, 556),
+    ("commit", 1, 300, 300),
+    ("committed", 1, 300, 300),
+    ("commit", 3, 600, 600),
 ]
 
 
-@pytest.mark.parametrize(("step", "count", "written"), KILLS)
-def test_a_kill_costs_at_most_one_batch_of_repeated_work(
-    tmp_path: Path, sqlite_url: str, step: str, count: int, written: int
+@pytest.mark.parametrize(("step", "count", "least", "most"), KILLS)
+def test_a_kill_costs_no_more_than_the_batches_under_way(
+    tmp_path: Path, sqlite_url: str, step: str, count: int, least: int, most: int
 ) -> None:
     world = World.make(tmp_path, sqlite_url, window_rows=WINDOW)
     world.fill(1, ROWS)
@@ -35,7 +36,7 @@ def test_a_kill_costs_at_most_one_batch_of_repeated_work(
     assert done.returncode == -signal.SIGKILL, done.stderr
     run = world.sync()
     assert run.status == "completed"
-    assert run.counts.embedded == ROWS - written
+    assert least <= ROWS - run.counts.embedded <= most
     world.assert_in_step()
 
 

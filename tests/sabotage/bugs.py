@@ -30,6 +30,7 @@ from syncd.source.table import after, value_of
 from syncd.state import fencing
 from syncd.state.checkpoints import Checkpoints
 from syncd.state.leases import Leases
+from syncd.writer import Fault
 from tests.sabotage import reading, syncing
 from tests.sabotage.reading import Check
 
@@ -187,11 +188,11 @@ def _keeping(what: str) -> Callable[[Any], Any]:
 
 
 def _whole_batch(_: Any) -> Any:
-    def isolated(batch: Any, write: Any) -> Iterator[tuple[Any, RecordError]]:
+    def isolated(batch: Any, work: Any) -> Iterator[Any]:
         try:
-            write(batch)
+            yield work(batch)
         except RecordError as error:
-            yield from ((item, error) for item in batch)
+            yield from (Fault(item, error) for item in batch)
 
     return isolated
 

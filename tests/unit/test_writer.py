@@ -11,25 +11,31 @@ from hypothesis import strategies as st
 from syncd.errors import PermanentError, RecordError
 from syncd.flood import FloodGuard
 from syncd.model.record import Reject
-from syncd.writer import isolated
+from syncd.writer import Fault, isolated
 
 
 @given(st.lists(st.booleans(), max_size=300) | st.integers(0, 300).map(lambda size: [True] * size))
 def test_exactly_the_items_at_fault_are_found(bad: list[bool]) -> None:
     written: list[int] = []
+    found: list[tuple[int, str]] = []
     tried = 0
 
-    def write(items: Sequence[int]) -> None:
+    def write(items: Sequence[int]) -> list[int]:
         nonlocal tried
         assert items
         tried += len(items)
         for item in items:
             if bad[item]:
                 raise RecordError(f"item {item}")
-        written.extend(items)
+        return list(items)
 
-    found = list(isolated(range(len(bad)), write))
-    assert [(item, error.message) for item, error in found] == [(n, f"item {n}") for n, no in enumerate(bad) if no]
+    for outcome in isolated(range(len(bad)), write):
+        match outcome:
+            case Fault(item, error):
+                found.append((item, error.message))
+            case items:
+                written.extend(items)
+    assert found == [(n, f"item {n}") for n, no in enumerate(bad) if no]
     assert written == [n for n, no in enumerate(bad) if not no]
     assert tried <= 6 * len(bad)
     if all(bad):
