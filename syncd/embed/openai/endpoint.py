@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import ssl
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from queue import Empty, LifoQueue
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 
-from syncd.embed.openai.deadline import DeadlineBackend, timeouts
+from syncd.embed.openai.deadline import DeadlineBackend, left, timeouts
 from syncd.embed.openai.options import OpenAiOptions
 from syncd.errors import PermanentError, TransientError
 from syncd.model.retry_after import parse_retry_after
@@ -61,13 +64,14 @@ class Endpoint:
         self.place = f"the embedding server at {options.url}"
         self._url = f"{options.url}/embeddings"
         self._key = "" if options.key is None else options.key.get_secret_value()
-        self._pool = httpcore.ConnectionPool(
-            httpx.create_ssl_context() if self._url.startswith("https:") else None,
-            max_connections=options.concurrency,
-            keepalive_expiry=_IDLE_SECONDS,
-            network_backend=DeadlineBackend(),
-        )
-        weakref.finalize(self, self._pool.close)
+        tls = httpx.create_ssl_context() if self._url.startswith("https:") else None
+        self._free: LifoQueue[httpcore.ConnectionPool] = LifoQueue()
+        for _ in range(options.concurrency):
+            pool = httpcore.ConnectionPool(
+                tls, max_connections=1, keepalive_expiry=_IDLE_SECONDS, network_backend=DeadlineBackend()
+            )
+            weakref.finalize(self, pool.close)
+            self._free.put(pool)
 
     def post(self, body: bytes, most: int, until: float) -> bytes:
         """Return the body of the answer to a request.
@@ -84,13 +88,16 @@ class Endpoint:
             PermanentError: the server, or what the configuration says of it, is at fault.
         """
         try:
-            with self._pool.stream(
-                "POST",
-                self._url,
-                headers=self._headers(),
-                content=body,
-                extensions={"timeout": timeouts(until)},
-            ) as response:
+            with (
+                self._lent(until) as pool,
+                pool.stream(
+                    "POST",
+                    self._url,
+                    headers=self._headers(),
+                    content=body,
+                    extensions={"timeout": timeouts(until)},
+                ) as response,
+            ):
                 content = self._read(response, most)
         except httpcore.TimeoutException as error:
             raise TransientError(f"{self.place} did not answer in time", "raise the embedder's timeout") from error
@@ -104,6 +111,18 @@ class Endpoint:
         if response.status == 200:
             return content
         raise self._failure(response, content)
+
+    @contextmanager
+    def _lent(self, until: float) -> Iterator[httpcore.ConnectionPool]:
+        """Lend a connection to one thread: a shared pool may close one that another thread was just given."""
+        try:
+            pool = self._free.get(timeout=left(until))
+        except Empty:
+            raise httpcore.PoolTimeout from None
+        try:
+            yield pool
+        finally:
+            self._free.put(pool)
 
     def _headers(self) -> list[tuple[str, str]]:
         headers = [
