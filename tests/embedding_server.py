@@ -21,8 +21,9 @@ HASHING = HashingEmbedder(HashingOptions(dimension=DIMENSION))
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it came."""
+    """One request as it came, from this port."""
 
+    port: int
     path: str
     headers: Mapping[str, str]
     body: Mapping[str, Any]
@@ -59,6 +60,7 @@ class EmbeddingServer:
         reply: what a request gets in place of vectors, whenever it comes; None for vectors.
         spoil: changes the entries of every answer.
         most_at_once: how many requests were under way together.
+        ended: released with each connection that ends.
     """
 
     port: int
@@ -68,6 +70,7 @@ class EmbeddingServer:
     reply: Callable[[Asked], Reply | None] = lambda asked: None
     spoil: Callable[[Entries], object] = lambda entries: entries
     most_at_once: int = 0
+    ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -122,7 +125,7 @@ def embedding_server() -> Iterator[EmbeddingServer]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            reply = server.answer(Asked(self.path, dict(self.headers.items()), body))
+            reply = server.answer(Asked(self.client_address[1], self.path, dict(self.headers.items()), body))
             if reply is DROP:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -133,6 +136,10 @@ def embedding_server() -> Iterator[EmbeddingServer]:
             self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
             self.wfile.write(reply.body)
+
+        def finish(self) -> None:
+            super().finish()
+            server.ended.release()
 
         def log_message(self, *_: object) -> None:
             """Keep the terminal quiet."""

@@ -45,8 +45,8 @@ def tokens_of(tokenizer: str | None) -> Tokens:
 class EstimatedTokens:
     """Takes four letters of a to z, or one other character that is no space, for a token.
 
-    For English prose that is 14 % (WordPiece of MiniLM) to 38 % (a byte-level vocabulary of 131,000) too many, at the
-    median. It can be too few for languages that a vocabulary was not made for, and for rows of emoji or of spaces.
+    For English documentation that is 14 % (WordPiece of MiniLM) to 38 % (a byte-level vocabulary of 131,000) too many,
+    at the median. It can be too few for languages that a vocabulary was not made for, and for rows of emoji or spaces.
     """
 
     fingerprint = "estimate-1"
