@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -64,6 +65,7 @@ class EmbeddingServer:
     """
 
     port: int
+    scheme: str = "http"
     asked: list[Asked] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
     before: Callable[[Asked], object] = lambda asked: None
@@ -77,7 +79,7 @@ class EmbeddingServer:
     @property
     def url(self) -> str:
         """What an embedder's `url` is."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{self.scheme}://127.0.0.1:{self.port}/v1"
 
     def embedder(
         self, pause: Callable[[threading.Event, float], object] | None = None, **options: object
@@ -115,8 +117,8 @@ class EmbeddingServer:
 
 
 @contextmanager
-def embedding_server() -> Iterator[EmbeddingServer]:
-    """Run a server while the block runs."""
+def embedding_server(tls: ssl.SSLContext | None = None) -> Iterator[EmbeddingServer]:
+    """Run a server while the block runs, over TLS where it is given what proves its name."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -148,7 +150,9 @@ def embedding_server() -> Iterator[EmbeddingServer]:
     http.daemon_threads = True
     http.block_on_close = False
     http.handle_error = lambda *_: None  # type: ignore[method-assign]  # whoever hangs up early is no error here
-    server = EmbeddingServer(http.server_port)
+    if tls is not None:
+        http.socket = tls.wrap_socket(http.socket, server_side=True)
+    server = EmbeddingServer(http.server_port, "http" if tls is None else "https")
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

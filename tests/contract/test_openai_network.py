@@ -6,12 +6,14 @@ import gc
 import json
 import logging
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -213,6 +215,26 @@ def test_no_redirect_is_followed(server: EmbeddingServer) -> None:
                 server.embedder(key=CANARY).embed(TEXTS)
             assert "redirect" in failure.value.hint
         assert other.asked == []
+
+
+def test_a_server_has_to_prove_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is not sent to one that nobody vouches for; `SSL_CERT_FILE` names who may."""
+    key, made = tmp_path / "key.pem", tmp_path / "cert.pem"
+    line = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=here"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(made)]
+    subprocess.run([*line.split(), *names], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(made, key)
+    with embedding_server(tls) as server:
+        with pytest.raises(PermanentError, match="cannot prove who it is: self-signed") as failure:
+            server.embedder(key=CANARY).embed(TEXTS)
+        assert "SSL_CERT_FILE" in failure.value.hint
+        assert server.asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(made))
+        vectors(server.embedder(key=CANARY))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing"))
+        with pytest.raises(PermanentError, match="certificates to trust cannot be read"):
+            server.embedder()
 
 
 def test_no_proxy_of_the_environment_is_asked(server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch) -> None:

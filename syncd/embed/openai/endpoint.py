@@ -58,13 +58,16 @@ class Endpoint:
     The key is sent there alone: no redirect is followed, and no proxy of the environment is asked. TLS proves the
     server's name by the authorities that the environment (`SSL_CERT_FILE`) and `certifi` name. Safe to use from several
     threads.
+
+    Raises:
+        PermanentError: those authorities' certificates cannot be read.
     """
 
     def __init__(self, options: OpenAiOptions) -> None:
         self.place = f"the embedding server at {options.url}"
         self._url = f"{options.url}/embeddings"
         self._key = "" if options.key is None else options.key.get_secret_value()
-        tls = httpx.create_ssl_context() if self._url.startswith("https:") else None
+        tls = _trusted() if options.url.startswith("https:") else None
         self._free: LifoQueue[httpcore.ConnectionPool] = LifoQueue()
         for _ in range(options.concurrency):
             pool = httpcore.ConnectionPool(
@@ -102,9 +105,10 @@ class Endpoint:
         except httpcore.TimeoutException as error:
             raise TransientError(f"{self.place} did not answer in time", "raise the embedder's timeout") from error
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            # httpcore drops the cause, and keeps it as its exception's argument.
+            if error.args and isinstance(error.args[0], ssl.SSLCertVerificationError):
                 raise PermanentError(
-                    f"{self.place} cannot prove who it is: {error.__cause__.verify_message}",
+                    f"{self.place} cannot prove who it is: {error.args[0].verify_message}",
                     "SSL_CERT_FILE names the authorities to trust",
                 ) from error
             raise Busy(f"{self.place} cannot be reached: {error or type(error).__name__}") from error
@@ -178,6 +182,15 @@ class Endpoint:
         shown = told.replace(self._key, "***") if self._key else told
         shown = "".join(letter if letter.isprintable() else " " for letter in shown)
         return f": {shown[:_WORDS]}"
+
+
+def _trusted() -> ssl.SSLContext:
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise PermanentError(
+            f"the certificates to trust cannot be read: {error}", "correct SSL_CERT_FILE or SSL_CERT_DIR"
+        ) from error
 
 
 def parsed(content: bytes) -> Any:

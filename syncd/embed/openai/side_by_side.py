@@ -23,7 +23,7 @@ def side_by_side(calls: Sequence[Callable[[], T]], most: int, given_up: threadin
     """
     waiting = deque(enumerate(calls))
     done: dict[int, T] = {}
-    failures: list[BaseException] = []
+    failures: list[Exception] = []
 
     def work() -> None:
         while not given_up.is_set():
@@ -33,7 +33,7 @@ def side_by_side(calls: Sequence[Callable[[], T]], most: int, given_up: threadin
                 return
             try:
                 done[number] = call()
-            except BaseException as error:
+            except Exception as error:
                 failures.append(error)
                 given_up.set()
 
@@ -44,9 +44,13 @@ def side_by_side(calls: Sequence[Callable[[], T]], most: int, given_up: threadin
     ]
     for thread in threads:
         thread.start()
-    work()
-    for thread in threads:
-        thread.join()
+    try:
+        work()
+        for thread in threads:
+            thread.join()
+    finally:
+        # An interrupt does not wait for the others.
+        given_up.set()
     if failures:
         raise failures[0]
     return [done[number] for number in range(len(calls))]
