@@ -85,14 +85,19 @@ def test_requests_hold_no_more_than_they_may(server: EmbeddingServer) -> None:
 
 
 def test_requests_go_side_by_side_and_no_more_than_may(server: EmbeddingServer) -> None:
-    """None is answered before three have come, whoever asks; a fourth would be seen."""
-    together = threading.Barrier(3)
+    """None is answered before three have come, whoever asks; they take turns on three connections."""
+    together, begun = threading.Barrier(3), threading.Barrier(2)
     server.before = lambda _: together.wait(30)
     embedder = server.embedder(batch_texts=2, concurrency=3)
+
+    def embed() -> None:
+        begun.wait(30)
+        vectors(embedder)
+
     with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(vectors, embedder) for _ in range(2)]:
+        for done in [pool.submit(embed) for _ in range(2)]:
             done.result(60)
-    assert (len(server.asked), server.most_at_once) == (12, 3)
+    assert (len(server.asked), server.most_at_once, len({asked.port for asked in server.asked})) == (12, 3, 3)
 
 
 def test_answers_in_any_order_are_put_in_order(server: EmbeddingServer) -> None:
@@ -162,11 +167,11 @@ def test_a_pause_that_is_longer_than_there_is_time_is_not_made(server: Embedding
 @pytest.mark.timeout(60)
 def test_when_one_request_has_failed_the_others_do_not_wait(server: EmbeddingServer) -> None:
     """A pause that a server asked another request to make ends with it, and no more requests are begun."""
-    waiting = threading.Event()
+    waiting, ended = threading.Event(), list[bool]()
 
     def pause(given_up: threading.Event, _seconds: float) -> None:
         waiting.set()
-        assert given_up.wait(30)
+        ended.append(given_up.wait(30))
 
     def reply(asked: Asked) -> Reply | None:
         if TEXTS[0] in asked.texts:
@@ -177,6 +182,7 @@ def test_when_one_request_has_failed_the_others_do_not_wait(server: EmbeddingSer
     server.reply = reply
     with pytest.raises(PermanentError, match="no such model"):
         server.embedder(pause=pause, batch_texts=2, concurrency=2).embed(TEXTS)
+    assert ended == [True]
     assert not any(TEXTS[-1] in asked.texts for asked in server.asked)
 
 
