@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 from syncd.config.settings import Kind, PartConfig
 from syncd.config.wording import quoted, suggestion
@@ -92,6 +92,12 @@ def _hashing() -> EmbedderClass:
     return HashingEmbedder
 
 
+def _openai() -> EmbedderClass:
+    from syncd.embed.openai import OpenAiEmbedder
+
+    return OpenAiEmbedder
+
+
 def _text() -> ChunkerClass:
     from syncd.chunk.text import TextChunker
 
@@ -106,7 +112,7 @@ def _chroma() -> KnowledgeBaseClass:
 
 BUILT_IN: Mapping[Kind, Mapping[str, Callable[[], PartClass]]] = {
     "source": {"sql": _sql},
-    "embedder": {"sentence-transformers": _sentence_transformers, "hashing": _hashing},
+    "embedder": {"sentence-transformers": _sentence_transformers, "openai": _openai, "hashing": _hashing},
     "chunker": {"text": _text},
     "knowledge_base": {"chroma": _chroma},
 }
@@ -195,14 +201,18 @@ class Plugins:
             configured: the options of parts of this kind that the configuration has.
         """
         if not self.is_requestable(config):
-            return Fault("type", f"{quoted(config.type)} is not taken from a request: name one that has it as `like`")
+            what = f"{quoted(config.type)} with a secret" if _has_secret(config) else quoted(config.type)
+            return Fault("type", f"{what} is not taken from a request: name one that has it as `like`")
         return cast(RequestableClass, self._class(config.kind, config.type)).objection(
             config.options, tuple(configured)
         )
 
     def is_requestable(self, config: PartConfig) -> bool:
-        """Tell whether a request may describe a part of this type, rather than name one that the configuration has."""
-        return hasattr(self._class(config.kind, config.type), "objection")
+        """Tell whether a request may describe a part like this, rather than name one that the configuration has.
+
+        What a request describes is kept in the state, where no secret may be (invariant 10).
+        """
+        return hasattr(self._class(config.kind, config.type), "objection") and not _has_secret(config)
 
     def is_stored(self, name: str, store: PartConfig) -> bool:
         """Tell whether something is kept in a knowledge base's place already. Raises as opening it would."""
@@ -235,3 +245,7 @@ class Plugins:
                 "mend or uninstall its package",
             )
         return cast(PartClass, found)
+
+
+def _has_secret(config: PartConfig) -> bool:
+    return any(isinstance(value, SecretStr | SecretBytes) for _, value in config.options)

@@ -24,7 +24,7 @@ def config_of(recipe: str, current: PartConfig, options_for: OptionsFor) -> Part
     """Read how a part is made.
 
     Args:
-        current: a part of the same kind, whose secrets are taken where it is of the same type.
+        current: a part of the same kind, whose secrets are taken where it is of the same type and at the same address.
         options_for: the model of a part's options, by kind and type.
 
     Raises:
@@ -34,7 +34,9 @@ def config_of(recipe: str, current: PartConfig, options_for: OptionsFor) -> Part
     if not recipe:
         raise PermanentError("how it was made is not known")
     type_, options = json.loads(recipe)
-    secrets = _secrets(current) if type_ == current.type else {}
+    # A new server's key is not sent to the old one.
+    same = type_ == current.type and options.get("url") == getattr(current.options, "url", None)
+    secrets = _secrets(current) if same else {}
     try:
         made = options_for(current.kind, type_).model_validate({**options, **secrets})
     except ValidationError as error:

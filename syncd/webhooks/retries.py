@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
+
+from syncd.model.retry_after import parse_retry_after
 
 MAX_ATTEMPTS = 12
 FIRST_DELAY = timedelta(seconds=10)
@@ -27,16 +28,5 @@ def next_attempt(attempts: int, now: datetime, chance: float, retry_after: str |
     if attempts >= MAX_ATTEMPTS:
         return None
     delay = min(FIRST_DELAY * (1 << (attempts - 1)), LONGEST_DELAY) * (1 - chance / 2)
-    return now + max(delay, _asked(retry_after, now))
-
-
-def _asked(retry_after: str | None, now: datetime) -> timedelta:
-    text = (retry_after or "").strip()
-    if text.isascii() and text.isdecimal():
-        return min(timedelta(seconds=int(text[:9])), LONGEST_ASKED)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return timedelta()
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return min(max(moment - now, timedelta()), LONGEST_ASKED)
+    asked = parse_retry_after(retry_after, now) or timedelta()
+    return now + max(delay, min(asked, LONGEST_ASKED))

@@ -1,8 +1,8 @@
-"""Both embedders keep the contract."""
+"""Every embedder keeps the contract."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -10,6 +10,7 @@ from syncd.embed.hashing import HashingEmbedder, HashingOptions
 from syncd.embed.sentence_transformers import SentenceTransformerEmbedder, SentenceTransformerOptions
 from syncd.ports import Embedder
 from syncd.testing.embedder import EmbedderContract
+from tests.embedding_server import embedding_server
 
 
 class TestHashing(EmbedderContract):
@@ -30,3 +31,15 @@ class TestSentenceTransformer(EmbedderContract):
     def make_embedder(cls) -> Callable[[], Embedder]:
         """Make it on the CPU, so that every machine computes the same."""
         return lambda: SentenceTransformerEmbedder(SentenceTransformerOptions(device="cpu"))
+
+
+class TestOpenAi(EmbedderContract):
+    """Vectors from a server, which answers each request backwards."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def make_embedder(cls) -> Iterator[Callable[[], Embedder]]:
+        """Make it with small requests, so that most calls need several."""
+        with embedding_server() as server:
+            server.spoil = lambda entries: entries[::-1]
+            yield lambda: server.embedder(batch_texts=3)

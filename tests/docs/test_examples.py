@@ -25,7 +25,7 @@ from tests.docs.commands import parse
 from tests.docs.pages import Block, blocks, commands
 from tests.world import World
 
-ENVIRON = {"SHOP_PASSWORD": "s"}
+ENVIRON = {"SHOP_PASSWORD": "s", "EMBEDDING_KEY": "k"}
 OPERATING = "docs/operating.md"
 PLUGINS = "docs/plugins.md"
 

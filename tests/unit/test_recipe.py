@@ -18,6 +18,7 @@ class Remote(BaseModel):
     """Options of an embedder on another machine."""
 
     model: str
+    url: str | None = None
     batch: int = 8
     api_key: SecretStr | None = None
     proxy: str | None = None
@@ -59,6 +60,14 @@ def test_it_is_made_again_with_the_secrets_of_today() -> None:
         recipe_of(config(model="old", api_key="then")), config("another", model="new", api_key="now"), options_for
     )
     assert made == config(model="old")
+
+
+def test_a_secret_is_not_taken_to_another_address() -> None:
+    """The key of the server that the configuration names now is not for the one that it named before."""
+    old = config(model="old", url="https://then", api_key="then")
+    for url, key in (("https://then", "now"), ("https://now", None)):
+        made = config_of(recipe_of(old), config(model="new", url=url, api_key="now"), options_for)
+        assert made == config(model="old", url="https://then", api_key=key)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from syncd.errors import TransientError
 from syncd.model.access import Scope
 from syncd.model.record import Chunk, Document, Fingerprint
+from tests.embedding_server import embedding_server
 from tests.integration.api.shelf import Shelf, shelf
 
 HASHING = {"type": "hashing", "dimension": 32}
@@ -140,6 +141,31 @@ def test_on_a_server_it_is_a_collection_and_its_secret_is_in_no_file(tmp_path: P
         assert opened.client.delete("/v1/knowledge-bases/served2").status_code == 204
         assert opened.post(name="served", like="remote").json()["chunks"] == 0
         assert opened.client.delete("/v1/knowledge-bases/served").status_code == 204
+
+
+def test_an_embedder_with_a_key_is_shared_and_its_key_is_in_no_file(tmp_path: Path) -> None:
+    """By name only: a request brings no key, and makes syncd call no server that the configuration does not."""
+    with embedding_server() as server:
+        lines = """
+  hosted: {{type: chroma, path: {0}/hosted, embedder: {{type: openai, url: "{1}", model: m, key: "${{EMBEDDING_KEY}}"}}}}
+  local: {{type: chroma, path: {0}/local, embedder: {{type: openai, url: "{1}", model: m}}}}
+"""
+        more, environ = lines.format(tmp_path, server.url), {"EMBEDDING_KEY": CANARY}
+        with shelf(tmp_path, more=more, environ=environ) as opened:
+            assert opened.post(name="shared", like="hosted").json()["embedder"] == {"type": "openai", "model": "m"}
+            assert server.asked[-1].headers["Authorization"] == f"Bearer {CANARY}"
+            asked = {"type": "openai", "url": server.url, "model": "other"}
+            assert opened.post(name="own", embedder=asked).status_code == 201
+            assert "Authorization" not in server.asked[-1].headers
+            elsewhere = {**asked, "url": "http://169.254.169.254/v1"}
+            assert faults(opened.post(name="x", embedder=elsewhere)).keys() == {"embedder.url"}
+            refusal = opened.post(name="x", embedder={**asked, "key": CANARY})
+            assert "with a secret" in faults(refusal)["embedder.type"]
+            assert CANARY not in refusal.text + opened.client.get("/v1/knowledge-bases").text
+        with shelf(tmp_path, more=more, environ=environ) as opened:
+            fill(opened, "shared")
+            assert server.asked[-1].headers["Authorization"] == f"Bearer {CANARY}"
+    assert all(CANARY.encode() not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
 def test_what_is_on_the_server_already_is_left_alone(tmp_path: Path, chroma_server: str) -> None:
