@@ -38,13 +38,12 @@ print(runpy.run_path(sysconfig.get_path('platlib') + '/torch/version.py')['cuda'
         exit 1; \
     fi
 
-# The headers and tests of two libraries, some 200 MB, are of use to nobody here.
+# PyTorch's headers and tests are of use to nobody here.
 COPY --from=requirements /requirements.txt /build/
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/syncd install -r /build/requirements.txt \
     && rm -rf /opt/syncd/lib/*/site-packages/torch/include \
-        /opt/syncd/lib/*/site-packages/torch/test \
-        /opt/syncd/lib/*/site-packages/pandas/tests
+        /opt/syncd/lib/*/site-packages/torch/test
 
 COPY pyproject.toml README.md LICENSE /build/source/
 COPY syncd /build/source/syncd

@@ -1,6 +1,6 @@
 """How much memory a first sync takes at most as tables grow, and a daemon that has nothing to do.
 
-python -m benchmarks.memory --rows 10000,100000,1000000 --chroma-rows 10000,50000 --jobs 1,100 --json docs/performance/memory.json
+python -m benchmarks.memory --jobs 1,100,500 --json docs/performance/memory.json
 """
 
 from __future__ import annotations

@@ -68,12 +68,10 @@ class OpenTable:
         return type_name(value) == self.type.saved_as and readable(self.type, value) is not None
 
     def newest(self, connection: sa.Connection, lower: FilterValue | None) -> Row | None:
-        """Return filter value and key of a row that has the largest filter value, the same one while nothing changes."""
+        """Return filter value and key of a row with the largest filter value, the same one while nothing changes."""
         return self._at(connection, lower, 0)
 
-    def count(
-        self, connection: sa.Connection, lower: FilterValue | None, *conditions: sa.ColumnElement[bool]
-    ) -> int:
+    def count(self, connection: sa.Connection, lower: FilterValue | None, *conditions: sa.ColumnElement[bool]) -> int:
         """Count the rows from the lower bound up that meet all conditions."""
         query: Query = sa.select(sa.func.count()).select_from(self.source.table)
         return int(connection.execute(self._bounded(query, lower).where(*conditions)).scalar_one())
@@ -183,7 +181,7 @@ class OpenTable:
         return query.add_columns(sa.case((condition, 1), else_=0))
 
     def _at(self, connection: sa.Connection, lower: FilterValue | None, place: int) -> Row | None:
-        """Return filter value and key of the row that so many newer ones come before, as far as an index orders them."""
+        """Return filter value and key of the row that so many newer ones come before."""
         # Rows with equal stamps come as the index has them: to sort them would read them all.
         order = (self.source.filter,) if self.source.indexed else self._order
         query = self._bounded(sa.select(*self.columns[: len(self._order)]), lower)

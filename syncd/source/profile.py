@@ -16,18 +16,14 @@ def profile(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> tuple[Column
         names: the content columns.
         rows: a sample of their values, in the same order.
     """
-    import pandas as pd
+    return tuple(_profile(name, values) for name, values in zip(names, zip(*rows, strict=True), strict=False))
 
-    if not rows:
-        return ()
-    frame = pd.DataFrame.from_records([tuple(row) for row in rows], columns=list(names)).astype(object)
-    lengths = frame.map(lambda value: len(text_of(value)), na_action="ignore")
-    return tuple(
-        ColumnProfile(
-            name=name,
-            null_share=float(frame[name].isna().mean()),
-            mean_length=float(lengths[name].mean()) if frame[name].notna().any() else 0.0,
-            longest=int(lengths[name].max()) if frame[name].notna().any() else 0,
-        )
-        for name in names
+
+def _profile(name: str, values: Sequence[Any]) -> ColumnProfile:
+    lengths = [len(text_of(value)) for value in values if value is not None]
+    return ColumnProfile(
+        name=name,
+        null_share=1 - len(lengths) / len(values),
+        mean_length=sum(lengths) / len(lengths) if lengths else 0.0,
+        longest=max(lengths, default=0),
     )

@@ -124,24 +124,24 @@ class SqlSource:
 
     def rows(self, document_ids: Sequence[str], watermark: Watermark | None) -> tuple[Standing, ...]:
         with self._connect() as connection:
-            table = WholeTable(self._job, self._look_up(connection, watermark), watermark)
+            table = WholeTable(self._job, self._find(connection), watermark)
             return table.standings(table.rows(connection, document_ids))
 
     def present(self, document_ids: Sequence[str]) -> frozenset[str]:
         with self._connect() as connection:
-            table = WholeTable(self._job, self._open or self._look_up(connection, None), None)
+            table = WholeTable(self._job, self._open or self._find(connection), None)
             return table.present(connection, document_ids)
 
     def document_id(self, key: str) -> str:
         with self._connect() as connection:
-            opened = self._look_up(connection, None)
+            opened = self._find(connection)
             meant = written_keys(self._job, opened.source, key)
             found = WholeTable(self._job, opened, None).present(connection, meant)
         return next((id_ for id_ in meant if id_ in found), meant[0])
 
     def rows_after(self, watermark: Watermark) -> int:
         with self._connect() as connection:
-            opened = self._open or self._look_up(connection, watermark)
+            opened = self._open or self._find(connection)
             query = sa.select(sa.func.count()).select_from(opened.source.table).where(opened.source.filter.is_not(None))
             seen = watermark.value if watermark.seen is None else watermark.seen
             if seen is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -70,11 +71,11 @@ def test_every_row_of_a_day_counts_until_the_day_is_over(any_url: str) -> None:
 
 
 @contextmanager
-def _statements() -> Iterator[list[tuple[str, object]]]:
+def _statements() -> Iterator[list[tuple[str, Any]]]:
     """Note what is asked of the source in the meantime, with its parameters."""
-    sent: list[tuple[str, object]] = []
+    sent: list[tuple[str, Any]] = []
 
-    def note(connection: sa.Connection, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+    def note(connection: sa.Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
         if str(connection.engine.url.database).endswith("source.db"):
             sent.append((statement, parameters))
 
@@ -111,7 +112,7 @@ def test_an_idle_run_asks_an_index_a_few_times_and_embeds_nothing(tmp_path: Path
     assert len(asked[0]) < 20
 
 
-def _plan(url: str, statement: str, parameters: object) -> list[str]:
+def _plan(url: str, statement: str, parameters: Any) -> list[str]:
     """Return how SQLite answers a question about the table."""
     if " FROM t" not in " ".join(statement.split()):
         return []
