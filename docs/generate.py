@@ -15,7 +15,8 @@ from syncd.plugins import Plugins
 
 ROOT = Path(__file__).parent.parent
 GUARANTEES = ROOT / "docs" / "guarantees.md"
-BEGIN, END = "<!-- figures: made by docs/generate.py -->\n", "<!-- end of figures -->"
+PERFORMANCE = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- {}: made by docs/generate.py -->\n", "<!-- end of {} -->"
 
 
 def generated() -> dict[Path, str]:
@@ -24,20 +25,22 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "docs" / "config.md": reference(parts),
         ROOT / "config" / "syncd.schema.json": json.dumps(json_schema(parts), indent=2) + "\n",
-        GUARANTEES: _with_figures(GUARANTEES.read_text(encoding="utf-8")),
+        GUARANTEES: _placed(GUARANTEES.read_text(encoding="utf-8"), "figures", _figures()),
+        PERFORMANCE: _performance(PERFORMANCE.read_text(encoding="utf-8")),
     }
 
 
-def _with_figures(text: str) -> str:
-    """Put the figures of docs/torture/ between their marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+def _placed(text: str, name: str, table: str) -> str:
+    """Put a table between the marks of its name."""
+    before, begin, rest = text.partition(BEGIN.format(name))
+    _, end, after = rest.partition(END.format(name))
+    return before + begin + table + end + after
+
+
+def _figures() -> str:
+    """Return the figures of docs/torture/ as a table."""
     reports = [json.loads(path.read_text()) for path in sorted((ROOT / "docs" / "torture").glob("*.json"))]
     reports.sort(key=lambda report: (report["subject"] != "syncd", -report["killed"]))
-    return before + BEGIN + _figures(reports) + END + after
-
-
-def _figures(reports: list[dict[str, Any]]) -> str:
     rows = {
         "": [f"{report['subject']}, {report['database']}" for report in reports],
         "kills survived": [_number(report["killed"]) for report in reports],
@@ -72,6 +75,57 @@ def _wrong(report: dict[str, Any], what: str) -> str:
     if report["subject"] != "syncd" and what in {"missed by a pass", "embedded without need"}:
         return "–"
     return _number(report["wrong"][what])
+
+
+def _performance(text: str) -> str:
+    """Put the figures of docs/performance/ between their marks."""
+    ticks, start, memory = (
+        json.loads((ROOT / "docs" / "performance" / f"{name}.json").read_text())
+        for name in ("ticks", "start", "memory")
+    )
+    for name, table in {
+        "ticks": _ticks(ticks["ticks"]),
+        "run": f"A whole run that finds nothing, with all its records: {ticks['whole_run_ms']:.0f} ms.\n",
+        "starts": _table(
+            ("", "seconds", "of processor time"),
+            [(one["what"], f"{one['seconds']:.2f}", f"{one['cpu_seconds']:.2f}") for one in start],
+        ),
+        "peaks": _table(
+            ("rows", "a store on disk, MB", "Chroma, MB"),
+            [
+                (_number(rows), _peak(memory["first_sync_sqlite"], rows), _peak(memory["first_sync_chroma"], rows))
+                for rows in sorted(
+                    {one["rows"] for kind in ("sqlite", "chroma") for one in memory[f"first_sync_{kind}"]}
+                )
+            ],
+        ),
+        "idle": _table(("jobs", "MB"), [(str(one["jobs"]), f"{one['held_mb']:.0f}") for one in memory["idle_daemon"]]),
+    }.items():
+        text = _placed(text, name, table)
+    return text
+
+
+def _ticks(found: list[dict[str, Any]]) -> str:
+    rows = [
+        (
+            one["database"],
+            one["stamps"],
+            _number(one["rows"]),
+            f"{one['idle_ms']:.1f}",
+            "–" if one["changed_ms"] is None else f"{one['changed_ms']:.0f}",
+        )
+        for one in found
+    ]
+    return _table(("", "stamps", "rows", "nothing new, ms", "100 rows new, ms"), rows)
+
+
+def _peak(found: list[dict[str, Any]], rows: int) -> str:
+    return next((f"{one['peak_mb']:.0f}" for one in found if one["rows"] == rows), "–")
+
+
+def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [titles, ("---", *["---:"] * (len(titles) - 1)), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

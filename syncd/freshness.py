@@ -6,12 +6,16 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from syncd.errors import SyncdError
 from syncd.model.job import Job
 from syncd.parts import Parts
 from syncd.state import State
-from syncd.telemetry import Metrics
+
+if TYPE_CHECKING:
+    # Commands use this room too, and none of them measures.
+    from syncd.telemetry import Metrics
 
 log = logging.getLogger(__name__)
 

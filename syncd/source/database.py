@@ -14,8 +14,7 @@ from pydantic import Field, SecretStr
 from syncd.errors import PermanentError, TransientError
 from syncd.model.fields import Duration, Model
 from syncd.model.schedule import parse_duration
-from syncd.source.dialect import Dialect
-from syncd.source.dialects import DIALECTS
+from syncd.source.dialects import dialect_of
 
 
 class SqlOptions(Model):
@@ -46,7 +45,7 @@ class Database:
         # A query can hold secrets too.
         shown = self._url if self._url.get_backend_name() == "sqlite" else self._url.set(query={})
         self._where = f"database {name} ({shown.render_as_string(hide_password=True)})"
-        self.dialect = DIALECTS.get(self._url.get_backend_name(), Dialect)(parse_duration(options.max_hold))
+        self.dialect = dialect_of(self._url.get_backend_name())(parse_duration(options.max_hold))
         timeout = parse_duration(options.statement_timeout)
         self._engine = self._make_engine(timeout if patience is None else min(timeout, patience))
 

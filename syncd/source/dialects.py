@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from syncd.source.dialect import Dialect
-from syncd.source.mysql import MySqlDialect
-from syncd.source.postgresql import PostgreSqlDialect
-from syncd.source.sqlite import SqliteDialect
 
-DIALECTS: Mapping[str, type[Dialect]] = {
-    "postgresql": PostgreSqlDialect,
-    "mysql": MySqlDialect,
-    "mariadb": MySqlDialect,
-    "sqlite": SqliteDialect,
-}
-"""What to use for each, by SQLAlchemy's name for it."""
+
+def dialect_of(kind: str) -> type[Dialect]:
+    """Return what to use for a database, by SQLAlchemy's name for it; its driver is loaded only then."""
+    match kind:
+        case "postgresql":
+            from syncd.source.postgresql import PostgreSqlDialect
+
+            return PostgreSqlDialect
+        case "mysql" | "mariadb":
+            from syncd.source.mysql import MySqlDialect
+
+            return MySqlDialect
+        case "sqlite":
+            from syncd.source.sqlite import SqliteDialect
+
+            return SqliteDialect
+    return Dialect

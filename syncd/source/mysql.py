@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from syncd.model.job import JobDefinition
 from syncd.model.schedule import as_utc
-from syncd.model.watermark import FilterValue
 from syncd.source.cursor import Fence
 from syncd.source.dialect import Dialect, hold_warning
 from syncd.source.filter_type import FilterType, InstantType, time_lookback
@@ -93,12 +92,10 @@ class MySqlDialect(Dialect):
             held_still=running is None or any(item.left_behind for item in recent),
         )
 
-    def filter_type(
-        self, connection: sa.Connection, column: sa.Column[Any], job: JobDefinition, since: FilterValue | None
-    ) -> FilterType:
+    def filter_type(self, connection: sa.Connection, column: sa.Column[Any], job: JobDefinition) -> FilterType:
         if isinstance(column.type, sa.TIMESTAMP):
             return InstantType(time_lookback(job.lookback), naive_utc=True)
-        return super().filter_type(connection, column, job, since)
+        return super().filter_type(connection, column, job)
 
     def estimated_rows(self, connection: sa.Connection, table: sa.Table) -> int | None:
         rows: int | None = connection.execute(

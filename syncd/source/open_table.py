@@ -22,6 +22,8 @@ Query = sa.Select[*tuple[Any, ...]]
 
 WINDOW_BYTES = 64 * 1024 * 1024
 FETCH_ROWS = 100
+MOST_COUNTED = 10_000
+"""How many of the newest rows a look counts at most once the watermark has reached the newest one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +67,30 @@ class OpenTable:
         """Tell whether a saved value is one of this column, whose type may have changed since."""
         return type_name(value) == self.type.saved_as and readable(self.type, value) is not None
 
-    def glance(self, connection: sa.Connection, lower: FilterValue | None) -> tuple[int, Row | None]:
-        """Count the rows from the lower bound up, and return the newest one's filter value and key."""
-        count: Query = sa.select(sa.func.count()).select_from(self.source.table)
-        rows = connection.execute(self._bounded(count, lower)).scalar_one()
-        position: Query = sa.select(*self.columns[: len(self._order)])
-        newest = self._bounded(position, lower)
-        newest = newest.order_by(*(column.desc() for column in self._order)).limit(1)
-        top = connection.execute(newest).one_or_none()
-        return rows, None if top is None else tuple(top)
+    def newest(self, connection: sa.Connection, lower: FilterValue | None) -> Row | None:
+        """Return filter value and key of a row with the largest filter value, the same one while nothing changes."""
+        return self._at(connection, lower, 0)
+
+    def count(self, connection: sa.Connection, lower: FilterValue | None, *conditions: sa.ColumnElement[bool]) -> int:
+        """Count the rows from the lower bound up that meet all conditions."""
+        query: Query = sa.select(sa.func.count()).select_from(self.source.table)
+        return int(connection.execute(self._bounded(query, lower).where(*conditions)).scalar_one())
+
+    def up_to(self, newest: Row) -> sa.ColumnElement[bool]:
+        """Return the condition for rows that are no newer than this one."""
+        return self.source.filter <= value_of(self.source.filter, newest[0])
+
+    def count_newest(self, connection: sa.Connection, lower: FilterValue | None, newest: Row) -> tuple[int, str | None]:
+        """Count the rows from the lower bound to the newest row; of more than `MOST_COUNTED` about as many, the newest.
+
+        Returns:
+            The number, and the text of the filter value that the counted rows lie above, None where all are counted.
+        """
+        edge = self._at(connection, lower, MOST_COUNTED)
+        if edge is None:
+            return self.count(connection, lower, self.up_to(newest)), None
+        beyond = self.source.filter > value_of(self.source.filter, edge[0])
+        return self.count(connection, None, self.up_to(newest), beyond), str(edge[0])
 
     def fetch(self, connection: sa.Connection, current: Pass, position: Row | None, size: int) -> Batch:
         """Read the next rows after a position, at most `size` of them and about 64 MiB."""
@@ -166,6 +183,15 @@ class OpenTable:
             return query
         # A row that stopped meeting the filters has to be read, because its document has to go.
         return query.add_columns(sa.case((condition, 1), else_=0))
+
+    def _at(self, connection: sa.Connection, lower: FilterValue | None, place: int) -> Row | None:
+        """Return filter value and key of the row that so many newer ones come before."""
+        # Rows with equal stamps come as the index has them: to sort them would read them all.
+        order = (self.source.filter,) if self.source.indexed else self._order
+        query = self._bounded(sa.select(*self.columns[: len(self._order)]), lower)
+        query = query.order_by(*(column.desc() for column in order)).offset(place or None).limit(1)
+        row = connection.execute(query).one_or_none()
+        return None if row is None else tuple(row)
 
     def _bounded(self, query: Query, lower: FilterValue | None, *, keyed: bool = True) -> Query:
         query = query.where(self.source.filter.is_not(None))

@@ -50,22 +50,29 @@ class SqlSource:
 
     def begin(self, watermark: Watermark | None, options: RunOptions) -> Pass:
         with self._connect() as connection:
-            opened = self._look_up(connection, watermark)
+            opened = self._find(connection)
             self._open = opened
             start = self._start(connection, opened, watermark)
             lower = None if options.full or start.value is None else opened.type.back(start.value)
-            rows, top = opened.glance(connection, lower)
+            top = opened.newest(connection, lower)
+        newest = None if top is None else readable(opened.type, top[0])
         with self._connect() as connection:
             # After the look at the newest row, so that what could still come below it runs now, and before any row is
             # read. One fence for the whole pass: a later one knows nothing of rows that came where was read already.
             fence = self._dialect.fence(connection)
+            # Up to the newest row, as they are read: what has come above it since is not read by this pass.
+            if top is None:
+                rows, above = 0, None
+            elif lower is not None and newest is not None and _is_passed(newest, start, fence, opened.type):
+                rows, above = opened.count_newest(connection, lower, top)
+            else:
+                rows, above = opened.count(connection, lower, opened.up_to(top)), None
         self._fence = fence
-        newest = None if top is None else readable(opened.type, top[0])
         if newest is not None and opened.type.fenced(fence.instant) is None:
             start = observe(start, newest, fence.clock)
         return Pass(
-            glance=json.dumps([str(lower), rows, [str(value) for value in top or ()]]),
-            rows=rows,
+            glance=json.dumps([str(lower), rows, above, [str(value) for value in top or ()]]),
+            rows=rows if above is None else None,
             clock=fence.clock,
             reread_after=opened.type.reread_after,
             start=start,
@@ -81,6 +88,8 @@ class SqlSource:
         if opened is None or fence is None or current.upper is None:
             return
         watermark, position, left = current.start, None, current.options.limit
+        with self._connect() as connection:
+            self._dialect.check_values(connection, opened.source.filter, opened.type, current.start.value)
         rejects = self._unidentified(opened, current)
         while left is None or left > 0:
             size = self._job.window_rows if left is None else min(left, self._job.window_rows)
@@ -118,24 +127,24 @@ class SqlSource:
 
     def rows(self, document_ids: Sequence[str], watermark: Watermark | None) -> tuple[Standing, ...]:
         with self._connect() as connection:
-            table = WholeTable(self._job, self._look_up(connection, watermark), watermark)
+            table = WholeTable(self._job, self._find(connection), watermark)
             return table.standings(table.rows(connection, document_ids))
 
     def present(self, document_ids: Sequence[str]) -> frozenset[str]:
         with self._connect() as connection:
-            table = WholeTable(self._job, self._open or self._look_up(connection, None), None)
+            table = WholeTable(self._job, self._open or self._find(connection), None)
             return table.present(connection, document_ids)
 
     def document_id(self, key: str) -> str:
         with self._connect() as connection:
-            opened = self._look_up(connection, None)
+            opened = self._find(connection)
             meant = written_keys(self._job, opened.source, key)
             found = WholeTable(self._job, opened, None).present(connection, meant)
         return next((id_ for id_ in meant if id_ in found), meant[0])
 
     def rows_after(self, watermark: Watermark) -> int:
         with self._connect() as connection:
-            opened = self._open or self._look_up(connection, watermark)
+            opened = self._open or self._find(connection)
             query = sa.select(sa.func.count()).select_from(opened.source.table).where(opened.source.filter.is_not(None))
             seen = watermark.value if watermark.seen is None else watermark.seen
             if seen is not None:
@@ -147,6 +156,8 @@ class SqlSource:
         assert self._open is not None
         source, kind = self._open.source, self._open.type
         with self._connect() as connection:
+            self._dialect.check_values(connection, source.filter, kind, current.start.value)
+            rows = self._open.count(connection, current.lower) if current.rows is None else current.rows
             nulls = sa.select(sa.func.count()).select_from(source.table).where(source.filter.is_(None))
             newest = sa.select(*source.content).order_by(source.filter.desc()).limit(SAMPLE_ROWS)
             return SourceReport(
@@ -157,7 +168,7 @@ class SqlSource:
                 indexed=source.indexed,
                 estimated_rows=self._dialect.estimated_rows(connection, source.table),
                 null_filter_values=connection.execute(nulls).scalar_one(),
-                rows_ahead=current.rows or 0,
+                rows_ahead=rows,
                 warnings=current.warnings,
                 profile=profile([column.name for column in source.content], connection.execute(newest).all()),
             )
@@ -166,10 +177,15 @@ class SqlSource:
         self._database.close()
 
     def _look_up(self, connection: sa.Connection, watermark: Watermark | None) -> OpenTable:
-        source = reflect(connection, self._job, raw=self._dialect.raw_types())
+        opened = self._find(connection)
         since = watermark.value if watermark is not None else None
-        kind = self._dialect.filter_type(connection, source.filter, self._job, since)
-        return OpenTable(self._job, source, kind)
+        self._dialect.check_values(connection, opened.source.filter, opened.type, since)
+        return opened
+
+    def _find(self, connection: sa.Connection) -> OpenTable:
+        """Look the table up without a look at its values, whose cost would grow with their number."""
+        source = reflect(connection, self._job, raw=self._dialect.raw_types())
+        return OpenTable(self._job, source, self._dialect.filter_type(connection, source.filter, self._job))
 
     def _start(self, connection: sa.Connection, opened: OpenTable, watermark: Watermark | None) -> Watermark:
         first = watermark is None
@@ -186,7 +202,7 @@ class SqlSource:
             return Watermark(first_value, floor=first_value)
         now = opened.type.fenced(self._dialect.fence(connection).clock)
         if now is None:
-            _, top = opened.glance(connection, None)
+            top = opened.newest(connection, None)
             now = None if top is None else opened.type.read(top[0])
         return Watermark(now, floor=now)
 
@@ -205,6 +221,13 @@ class SqlSource:
             return ()
         with self._connect() as connection:
             return opened.without_key(connection, current)
+
+
+def _is_passed(newest: FilterValue, watermark: Watermark, fence: Fence, kind: FilterType) -> bool:
+    """Tell whether nothing that runs can still add a row at the newest one or below it."""
+    bound = kind.fenced(fence.instant)
+    passed = bound is None or kind.order(newest) < kind.order(bound)
+    return watermark.value == newest and passed and not fence.held_still
 
 
 def _may_reach(newest: FilterValue, watermark: Watermark, fence: Fence, kind: FilterType) -> bool:

@@ -39,9 +39,7 @@ class SqliteDialect(Dialect):
         # The values decide, not the declared type.
         return not isinstance(declared, sa.LargeBinary)
 
-    def filter_type(
-        self, connection: sa.Connection, column: sa.Column[Any], job: JobDefinition, since: FilterValue | None
-    ) -> FilterType:
+    def filter_type(self, connection: sa.Connection, column: sa.Column[Any], job: JobDefinition) -> FilterType:
         # Integers sort before texts and texts before bytes, so the two ends show whether the kinds are mixed.
         smallest, largest = (
             connection.execute(sa.select(end(column))).scalar_one() for end in (sa.func.min, sa.func.max)
@@ -52,7 +50,7 @@ class SqliteDialect(Dialect):
         if kinds and kinds <= {int, float}:
             return NumberType("float", number_lookback(job.lookback))
         if kinds == {str}:
-            return self._text_type(connection, column, job, (smallest, largest), since)
+            return _text_type(job, (smallest, largest))
         if not kinds:
             return TextType()
         raise PermanentError(
@@ -60,28 +58,28 @@ class SqliteDialect(Dialect):
             f"store all of them as {USABLE}",
         )
 
-    def _text_type(
-        self,
-        connection: sa.Connection,
-        column: sa.Column[Any],
-        job: JobDefinition,
-        ends: tuple[str, str],
-        since: FilterValue | None,
-    ) -> FilterType:
-        lookback = timedelta() if isinstance(job.lookback, int) else time_lookback(job.lookback)
-        forms = [TextTimeType.of(text, lookback, ZoneInfo(job.timezone)) for text in ends]
-        form = next((form for form in forms if form is not None), None)
-        if form is None:
-            return TextType()
-        odd = sa.select(column).where(*(~column.op("GLOB")(glob) for glob in form.globs())).limit(5)
+    def check_values(
+        self, connection: sa.Connection, column: sa.Column[Any], kind: FilterType, since: FilterValue | None
+    ) -> None:
+        if not isinstance(kind, TextTimeType):
+            return
+        odd = sa.select(column).where(*(~column.op("GLOB")(glob) for glob in kind.globs())).limit(5)
         if since is not None:
             # Every form begins with the date, so what sorts below the watermark's day is an earlier day.
             odd = odd.where(column >= str(since)[:10])
         if others := [repr(text) for text in connection.execute(odd).scalars()]:
             raise PermanentError(
-                f"filter_column {column.name} is mostly a {form.name}, but also holds {', '.join(others)}; "
+                f"filter_column {column.name} is mostly a {kind.name}, but also holds {', '.join(others)}; "
                 "texts in several forms do not sort by time",
                 "rewrite them in one form",
             )
-        time_lookback(job.lookback)
-        return form
+
+
+def _text_type(job: JobDefinition, ends: tuple[str, str]) -> FilterType:
+    lookback = timedelta() if isinstance(job.lookback, int) else time_lookback(job.lookback)
+    forms = [TextTimeType.of(text, lookback, ZoneInfo(job.timezone)) for text in ends]
+    form = next((form for form in forms if form is not None), None)
+    if form is None:
+        return TextType()
+    time_lookback(job.lookback)
+    return form

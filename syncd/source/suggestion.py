@@ -11,8 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from syncd.errors import NotFound, SyncdError, TransientError
-from syncd.source.dialect import Dialect
-from syncd.source.dialects import DIALECTS
+from syncd.source.dialects import dialect_of
 
 _PATIENCE = timedelta(seconds=20)
 _TELLING = ("updated", "modified", "changed", "created", "inserted", "time", "date")
@@ -55,7 +54,7 @@ def suggest(url: str, table: str | None) -> Suggestion:
         _require_file(place)
         if place.drivername in {"mysql", "mariadb"}:
             place = place.set(drivername=f"{place.drivername}+pymysql")
-        kind = DIALECTS.get(place.get_backend_name(), Dialect)
+        kind = dialect_of(place.get_backend_name())
         arguments = kind(_PATIENCE).connect_arguments(_PATIENCE)
         engine = sa.create_engine(place, hide_parameters=True, connect_args=arguments, poolclass=sa.NullPool)
         return _look(sa.inspect(engine), table)

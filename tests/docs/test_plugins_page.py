@@ -5,32 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import blocks
-
-PAGE = "docs/plugins.md"
+from tests.docs.plugin import PAGE, install
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page's package, laid out as an installer lays it out; put the folder on the path to use it."""
+    """A folder that has the page's package, to be put on the path."""
     folder = tmp_path_factory.mktemp("site")
-    for block in blocks("python", "toml", page=PAGE):
-        name = block.text.partition("\n")[0].removeprefix("# ")
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(block.text)
-    package = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    info = folder / f"{package['name'].replace('-', '_')}-{package['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package['name']}\nVersion: {package['version']}\n")
-    lines = []
-    for group, entries in package["entry-points"].items():
-        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines))
+    install(folder)
     return folder
 
 

@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +75,10 @@ class Shop:
         return json.loads(done.stdout)
 
     @contextmanager
-    def started(self, *arguments: str, **environ: str) -> Iterator[Started]:
+    def started(self, *arguments: str, program: Sequence[str] = (SYNCD,), **environ: str) -> Iterator[Started]:
         """Run a command while the block runs."""
         process = subprocess.Popen(
-            [SYNCD, *arguments],
+            [*program, *arguments],
             cwd=self.folder,
             env=clean_environ(**environ),
             stdout=subprocess.PIPE,

@@ -16,7 +16,9 @@ from syncd.cli.app import app
 from tests.integration.cli.conftest import Shop
 
 HEAVY = ("torch", "sentence_transformers", "transformers", "chromadb", "pandas", "fastapi", "sqlalchemy")
-MODEL = ("torch", "sentence_transformers", "transformers")
+MODEL = ("torch", "sentence_transformers", "transformers", "openvino", "onnxruntime")
+UNASKED = ("psycopg", "pymysql", "alembic")
+SERVING = ("chromadb", "fastapi", "uvicorn", "apscheduler")
 _REPORT = "import sys; sys.argv[0] = 'syncd'; import atexit; atexit.register(lambda: print(sorted(sys.modules), file=sys.stderr)); from syncd.cli import main; main()"
 
 
@@ -94,12 +96,39 @@ def test_help_loads_nothing_heavy(shop: Shop) -> None:
     assert not _modules(shop, "--help").intersection(HEAVY)
 
 
-@pytest.mark.parametrize("arguments", [("check",), ("config", "schema"), ("config", "show"), ("status",)])
-def test_commands_that_look_load_no_model(shop: Shop, arguments: tuple[str, ...]) -> None:
+def _with_a_model(shop: Shop) -> None:
     shop.configure(
         (shop.folder / "syncd.yaml").read_text().replace("hashing", "sentence-transformers, model: all-MiniLM-L6-v2")
     )
+
+
+@pytest.mark.parametrize("arguments", [("check",), ("config", "schema"), ("config", "show"), ("status",)])
+def test_commands_that_look_load_no_model(shop: Shop, arguments: tuple[str, ...]) -> None:
+    _with_a_model(shop)
     assert not _modules(shop, *arguments).intersection(MODEL)
+
+
+def test_a_check_loads_neither_server_nor_store_nor_other_databases_drivers(shop: Shop) -> None:
+    assert not _modules(shop, "check").intersection((*UNASKED, *SERVING))
+
+
+def test_a_run_that_finds_nothing_to_embed_loads_no_model(shop: Shop) -> None:
+    _with_a_model(shop)
+    shop.execute("DELETE FROM orders")
+    assert not _modules(shop, "sync", "orders").intersection(MODEL)
+
+
+def test_a_daemon_is_ready_before_it_loads_a_model(shop: Shop) -> None:
+    """Its job waits for its time."""
+    _with_a_model(shop)
+    config = (shop.folder / "syncd.yaml").read_text()
+    shop.configure(config.replace("interval:", "start_time: 2099-01-01T00:00:00Z\n    interval:"))
+    with shop.started("run", program=(sys.executable, "-c", _REPORT)) as daemon:
+        daemon.wait_for("syncd is ready")
+        daemon.interrupt()
+        # Each line of the log is a document of its own; the last line is no such line.
+        loaded = set(re.findall(r"'([^']+)'", daemon.wait_for("'syncd.daemon'")))
+    assert not loaded.intersection((*MODEL, "psycopg", "pymysql", "pandas"))
 
 
 def test_help_answers_at_once(shop: Shop) -> None:
