@@ -37,7 +37,6 @@ _MAKERS = {
     ("openvino", "fp32"): ("openvino",),
     ("openvino", "int8"): ("openvino", "nncf"),
     ("onnx", "fp32"): ("onnx", "onnxscript"),
-    ("onnx", "int8"): ("onnx", "onnxscript", "onnxruntime"),
 }
 
 _log = logging.getLogger(__name__)

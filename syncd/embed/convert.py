@@ -21,7 +21,7 @@ from syncd.embed.conversions import REFUSED, About, complete
 from syncd.embed.on_openvino import openvino
 from syncd.embed.sample import SAMPLE, texts
 
-_CALIBRATION = 150
+_CALIBRATION = 64
 _INPUTS = ("input_ids", "attention_mask")
 _OUTPUT = "sentence_embedding"
 
@@ -87,26 +87,18 @@ def _to_openvino(whole: _Whole, example: tuple[Any, ...], into: Path, weights: s
     ov.save_model(converted, into / "model.xml", compress_to_fp16=False)
 
 
-def _to_onnx(whole: _Whole, example: tuple[Any, ...], into: Path, weights: str, _model: Any) -> None:
-    exact = into / "exact.onnx" if weights == "int8" else into / "model.onnx"
+def _to_onnx(whole: _Whole, example: tuple[Any, ...], into: Path, _weights: str, _model: Any) -> None:
     rows, tokens = torch.export.Dim("rows", min=1), torch.export.Dim("tokens", min=2)
     torch.onnx.export(
         whole,
         example,
-        exact,
+        into / "model.onnx",
         input_names=list(_INPUTS),
         output_names=[_OUTPUT],
         dynamic_shapes=({0: rows, 1: tokens}, {0: rows, 1: tokens}),
         dynamo=True,
         external_data=False,
     )
-    if weights == "int8":
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-
-        quantize_dynamic(
-            exact, into / "model.onnx", per_channel=True, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"]
-        )
-        exact.unlink()
 
 
 _EXPORTS = {"openvino": _to_openvino, "onnx": _to_onnx}

@@ -27,14 +27,13 @@ CHOICES: tuple[Choice, ...] = (
     ("torch", "fp32"),
 )
 """What `auto` may take, the fastest first. torch in bf16 is not among them: its vectors are too near to the bound."""
-ON_REQUEST: tuple[Choice, ...] = (("torch", "bf16"), ("openvino", "int8"), ("onnx", "int8"))
+ON_REQUEST: tuple[Choice, ...] = (("torch", "bf16"), ("openvino", "int8"))
 
 _NEEDED = {
     ("openvino", "int8"): ("openvino", "nncf"),
     ("openvino", "bf16"): ("openvino",),
     ("openvino", "fp32"): ("openvino",),
     ("onnx", "fp32"): ("onnxruntime", "onnx", "onnxscript"),
-    ("onnx", "int8"): ("onnxruntime", "onnx", "onnxscript"),
 }
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
 

@@ -88,7 +88,7 @@ class SentenceTransformerOptions(Model):
 
 def _impossible(backend: str, precision: str) -> str:
     if backend == "auto":
-        return "int8 needs a backend, because its vectors differ between them: set backend to openvino or onnx"
+        return "int8 needs a backend, because its vectors differ between them: set backend to openvino"
     can = [one for one in ("fp32", "bf16", "int8") if choices(backend, one)]
     return f"backend {backend} does not compute in {precision}, but in {' or '.join(can)}"
 
