@@ -22,6 +22,7 @@ from typing import Literal
 import numpy as np
 
 from syncd.embed.model_files import Original
+from syncd.embed.sample import SAMPLE
 from syncd.errors import PermanentError
 from syncd.ports import Vectors
 
@@ -170,7 +171,7 @@ def complete(folder: Path, about: About, original: Vectors) -> None:
 
 
 def _name(original: Original, backend: Backend, weights: Weights) -> str:
-    makers = [str(_FORMAT), *(version(maker) for maker in _MAKERS[backend, weights])]
+    makers = [str(_FORMAT), *SAMPLE, *(version(maker) for maker in _MAKERS[backend, weights])]
     return f"{original.key}-{backend}-{weights}-{hashlib.sha256(' '.join(makers).encode()).hexdigest()[:8]}"
 
 

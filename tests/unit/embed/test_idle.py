@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -102,7 +102,7 @@ def test_a_timer_that_comes_too_late_takes_nothing(timers: Timers) -> None:
 
 def test_what_cannot_be_made_is_tried_again() -> None:
     """The error is the caller's, and nothing is counted as lent."""
-    outcomes = iter([ValueError("not yet"), Thing()])
+    outcomes: Iterator[ValueError | Thing] = iter([ValueError("not yet"), Thing()])
 
     def make() -> Thing:
         outcome = next(outcomes)
