@@ -67,7 +67,7 @@ def main() -> None:
     print(f"seed {arguments.seed}: {arguments.texts} texts, {arguments.rounds} rounds", file=sys.stderr)
     texts = product_texts(arguments.corpus, arguments.seed)
     timed = texts[: arguments.texts]
-    ways, faults = _ways()
+    ways, faults = _ways(arguments.only)
     exact = ways["encode()"](texts)
     found: dict[str, dict[str, Any]] = {name: _nearness(way(texts), exact) for name, way in ways.items()}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -89,15 +89,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", type=int, default=3000, help="among how many they are searched")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="ways whose names begin like this, such as openvino")
     return parser.parse_args()
 
 
-def _ways() -> tuple[dict[str, Callable[[Sequence[str]], Vectors]], dict[str, str]]:
+def _ways(only: str) -> tuple[dict[str, Callable[[Sequence[str]], Vectors]], dict[str, str]]:
     """Return what embeds, the baseline first, and what does not, with the reason."""
     ways: dict[str, Callable[[Sequence[str]], Vectors]] = {"encode()": _baseline()}
     faults = {}
     for backend, precision in (*CHOICES, *ON_REQUEST):
         name = f"{backend} {precision}"
+        if not name.startswith(only):
+            continue
         try:
             ways[name] = _way((backend, precision))
         except PermanentError as error:

@@ -155,7 +155,7 @@ def test_a_model_on_the_hub_is_converted_in_its_version(tmp_path: Path) -> None:
 def test_int8_is_near_and_has_a_name_of_its_own(original: np.ndarray) -> None:
     """Its vectors may not meet the original's in one collection."""
     made = embedder(backend="openvino", precision="int8")
-    assert alike(made.embed(TEXTS), original, least=0.97)
+    assert alike(made.embed(TEXTS), original, least=0.99)
     assert made.fingerprint == "sentence-transformers:sha256-d03acedd5e49850447e6c6fe6f0889a8:unit:int8-openvino"
 
 
