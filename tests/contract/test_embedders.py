@@ -1,4 +1,4 @@
-"""Every embedder keeps the contract."""
+"""Every embedder keeps the contract, the real model on each of its backends."""
 
 from __future__ import annotations
 
@@ -23,14 +23,35 @@ class TestHashing(EmbedderContract):
         return lambda: HashingEmbedder(HashingOptions())
 
 
-class TestSentenceTransformer(EmbedderContract):
-    """The real model that syncd[minilm] brings."""
+class SentenceTransformerContract(EmbedderContract):
+    """The real model that syncd[minilm] brings, on the CPU, so that every machine computes the same."""
+
+    backend = "auto"
 
     @pytest.fixture(scope="class")
     @classmethod
     def make_embedder(cls) -> Callable[[], Embedder]:
-        """Make it on the CPU, so that every machine computes the same."""
-        return lambda: SentenceTransformerEmbedder(SentenceTransformerOptions(device="cpu"))
+        """Make it on this backend."""
+        options = SentenceTransformerOptions.model_validate({"device": "cpu", "backend": cls.backend})
+        return lambda: SentenceTransformerEmbedder(options)
+
+
+class TestOnTorch(SentenceTransformerContract):
+    """As it comes."""
+
+    backend = "torch"
+
+
+class TestOnOpenVino(SentenceTransformerContract):
+    """Converted, in the fastest precision that passes."""
+
+    backend = "openvino"
+
+
+class TestOnOnnxRuntime(SentenceTransformerContract):
+    """Converted the other way."""
+
+    backend = "onnx"
 
 
 class TestOpenAi(EmbedderContract):

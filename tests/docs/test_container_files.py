@@ -153,6 +153,7 @@ def test_everything_syncd_writes_to_is_writable() -> None:
     mounts = [volume.split(":")[1] for volume in service["volumes"] if not volume.endswith(":ro")]
     assert mounts == [_only("VOLUME")]
     assert environment["HF_HOME"].startswith(f"{_only('VOLUME')}/")
+    assert environment["XDG_CACHE_HOME"].startswith(f"{_only('VOLUME')}/")
     assert environment["PYTHONDONTWRITEBYTECODE"] == "1"
 
 

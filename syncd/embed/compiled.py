@@ -1,0 +1,58 @@
+"""A converted model at work: tokens in, unit vectors out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from syncd.embed.batches import batches
+from syncd.embed.conversions import Converted
+from syncd.errors import TransientError
+from syncd.ports import Vectors
+
+Ids = npt.NDArray[np.int64]
+Run = Callable[[Ids, Ids], Vectors]
+"""Takes token ids and their mask, a row for each text, and returns a vector for each."""
+
+
+class CompiledModel:
+    """Embeds texts with a converted model, with its tokenizer and nothing of torch.
+
+    Args:
+        converted: the model's files.
+        run: runs it.
+    """
+
+    def __init__(self, converted: Converted, run: Run) -> None:
+        self._tokenizer = Tokenizer.from_file(str(converted.folder / "tokenizer.json"))
+        self._padding = converted.about.padding
+        self._longest = converted.about.max_tokens
+        self._dimension = converted.original().shape[1]
+        self._run = run
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector per text, in order.
+
+        Raises:
+            TransientError: the runtime failed, for want of memory for example.
+        """
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        vectors = np.empty((len(tokens), self._dimension), dtype=np.float32)
+        try:
+            for batch, width in batches([len(ids) for ids in tokens], self._longest):
+                vectors[batch] = self._run(*self._padded([tokens[row] for row in batch], width))
+        except Exception as error:  # each runtime raises what it likes
+            raise TransientError(f"the converted model failed: {error}", "see whether memory ran out") from error
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return vectors
+
+    def _padded(self, tokens: Sequence[Sequence[int]], width: int) -> tuple[Ids, Ids]:
+        ids = np.full((len(tokens), width), self._padding, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, found in enumerate(tokens):
+            ids[row, : len(found)] = found
+            mask[row, : len(found)] = 1
+        return ids, mask
