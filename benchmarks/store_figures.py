@@ -33,7 +33,10 @@ def _picture(sizes: dict[str, Any], file: Path) -> None:
         for name, colour in _COLOURS.items():
             costs = [one["ms"][what][name]["processors"] for one in sizes.values()]
             panel.plot([int(size) for size in sizes], costs, "o-", color=colour, label=_NAMES[name])
-        panel.set(title=what, xscale="log", yscale="log", xlabel="documents held")
+        panel.set(title=what, xscale="log", xlabel="documents held")
+        panel.set_ylim(bottom=0)
+        panel.set_xticks([int(size) for size in sizes], [f"{int(size):,}" for size in sizes])
+        panel.minorticks_off()
         panel.grid(visible=True, alpha=0.3)
     panels[0].set_ylabel("processor ms a document")
     panels[0].legend(frameon=False)
