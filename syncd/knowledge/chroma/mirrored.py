@@ -96,9 +96,13 @@ class MirroredCollection:
             raise
 
     def _put_back(self, former: Sequence[Copy]) -> None:
+        ids = [copy.id for copy in former]
+        # What failed may have been written all the same, and Chroma would merge its metadata with the former ones.
+        for start in range(0, len(ids), _IDS):
+            self.delete(ids=ids[start : start + _IDS])
         with self._first(lambda: self._mirror.putting(former)):
             self._collection.upsert(
-                ids=[copy.id for copy in former],
+                ids=ids,
                 embeddings=np.stack([copy.vector for copy in former]),
                 documents=[copy.text for copy in former],
                 metadatas=[dict(copy.metadata) for copy in former],
