@@ -18,6 +18,7 @@ from syncd.model.fingerprint import fingerprint
 from syncd.model.record import Metadata, MetadataUpdate
 from syncd.ports import KnowledgeBase
 from syncd.testing.documents import document, numbered, vector
+from syncd.testing.side_by_side import SideBySideContract
 
 EMBEDDING = "test:32:1 text:256:32"
 
@@ -30,7 +31,7 @@ def held(knowledge_base: KnowledgeBase, where: Metadata) -> dict[str, dict[str, 
     return {match.text: dict(match.metadata) for match in found}
 
 
-class KnowledgeBaseContract:
+class KnowledgeBaseContract(SideBySideContract):
     """The suite for the port `KnowledgeBase`."""
 
     @pytest.fixture

@@ -166,8 +166,8 @@ class ChromaContract(KnowledgeBaseContract, GenerationalContract):
     ) -> None:
         """Chunks of a first version that was cut off do not outlive a shorter second one."""
         store = open_fresh()
-        assert cut_off(monkeypatch, 3, "call", lambda: store.upsert([numbered("it", 5)]))
-        assert store.count() == 4
+        cut = (cut_off(monkeypatch, failing, "call", lambda: store.upsert([numbered("it", 5)])) for failing in range(5))
+        assert any(once and store.count() == 4 for once in cut), "no cut left the chunks without the first"
         short = numbered("it", 2, version=2)
         store.upsert([short])
         assert set(held(store, {})) == {chunk.text for chunk in short.chunks}

@@ -11,6 +11,7 @@ import numpy as np
 
 from syncd.knowledge.chroma.batches import BYTES, IDS, cut, cut_by_size
 from syncd.knowledge.chroma.layout import PART_OF, Entry
+from syncd.knowledge.chroma.mirrored import MirroredCollection
 from syncd.model.identity import chunk_id
 from syncd.model.record import Metadata, StoredChunk
 
@@ -41,7 +42,13 @@ class Entries:
 
     def parts(self, document_ids: Sequence[str]) -> dict[str, Metadata]:
         """Return the metadata of their other chunks."""
-        return self._get(lambda ids: {"where": {PART_OF: {"$in": ids}}}, document_ids)
+        known = None
+        if isinstance(self.collection, MirroredCollection):
+            with self.calling():
+                known = self.collection.parts(document_ids)
+        if known is None:
+            return self._get(lambda ids: {"where": {PART_OF: {"$in": ids}}}, document_ids)
+        return self._get(lambda ids: {"ids": ids}, known)
 
     def held(self, document_ids: Sequence[str]) -> dict[str, Metadata]:
         """Return the metadata of every entry of these documents, also of those that a cut-off call left behind."""

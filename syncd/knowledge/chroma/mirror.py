@@ -43,6 +43,7 @@ INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (document, number) 
 """
 _FORGET = "DELETE FROM entries WHERE document = ? AND number = ?"
 _ONE = "SELECT * FROM entries WHERE document = ? AND number = ?"
+_PARTS = "SELECT document, number FROM entries WHERE document = ? AND number > 0"
 _ALL = "SELECT * FROM entries"
 _IN_ORDER = "SELECT * FROM entries ORDER BY document, number"
 _DOUBTFUL = """
@@ -170,9 +171,22 @@ class Mirror:
         """Return the ids of all entries."""
         return {chunk_id(*row) for row in self._database.execute("SELECT document, number FROM entries")}
 
+    def held(self, entry_ids: Sequence[str]) -> dict[str, Copy | None]:
+        """Return those of these entries that are here; None for one of which the collection may hold something else."""
+        with self._lock:
+            rows = (row for entry in entry_ids for row in self._rows(_ONE, _split(entry)))
+            return {row.copy.id: row.copy if row.certain else None for row in rows}
+
     def count(self) -> int:
         """Count the entries."""
         return int(self._database.execute("SELECT count(*) FROM entries").fetchone()[0])
+
+    def parts(self, document_ids: Sequence[str]) -> list[str] | None:
+        """Return the ids of these documents' chunks after the first; None while the collection may hold others."""
+        with self._lock:
+            if self._database.execute("SELECT 1 FROM turns").fetchone():
+                return None
+            return [chunk_id(*row) for id_ in document_ids for row in self._database.execute(_PARTS, (id_,))]
 
     def removed(self) -> int:
         """Count the entries that were ever removed."""

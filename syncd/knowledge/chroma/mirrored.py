@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ LEAST_REMOVED = 500
 """Entries that have to be removed before an index counts as worn; in a small one, that many do no harm."""
 
 Metadatas = Sequence[dict[str, Any]]
+T = TypeVar("T")
 
 
 class MirroredCollection:
@@ -36,12 +37,15 @@ class MirroredCollection:
     def upsert(
         self, *, ids: list[str], embeddings: npt.NDArray[np.float32], documents: list[str], metadatas: Metadatas
     ) -> None:
-        """Write whole entries; their metadata replaces what was there, None being what is taken away."""
+        """Write whole entries; their metadata replaces what was there, None being what is taken away.
+
+        What is there is taken out first: to move a vector costs Chroma's index many times what it costs to take one in.
+        """
         copies = [
             Copy(*entry)
             for entry in zip(ids, documents, map(_present, metadatas), np.asarray(embeddings, np.float32), strict=True)
         ]
-        with self._first(lambda: self._mirror.putting(copies)):
+        with self._taken_out(ids), self._first(lambda: self._mirror.putting(copies)):
             self._collection.upsert(ids=ids, embeddings=embeddings, documents=documents, metadatas=metadatas)
 
     def update(self, *, ids: list[str], metadatas: Metadatas) -> None:
@@ -54,6 +58,13 @@ class MirroredCollection:
         """Remove entries."""
         with self._first(lambda: self._mirror.forgetting(ids)):
             self._collection.delete(ids=ids)
+
+    def parts(self, document_ids: Sequence[str]) -> list[str] | None:
+        """Return the ids of these documents' chunks after the first; None where Chroma itself has to be asked.
+
+        Chroma reads all that it holds to answer that.
+        """
+        return self._mended(lambda: self._mirror.parts(document_ids))
 
     def is_worn(self) -> bool:
         """Tell whether more entries were removed than there are.
@@ -72,17 +83,47 @@ class MirroredCollection:
         self._mirror.tell(self._collection.name, self._collection.metadata or {})
 
     @contextmanager
+    def _taken_out(self, ids: Sequence[str]) -> Iterator[None]:
+        """Remove those of these entries that are there, and put them back when the block fails."""
+        held = self._mended(lambda: self._mirror.held(ids))
+        try:
+            for start in range(0, len(held), _IDS):
+                self.delete(ids=list(held)[start : start + _IDS])
+            yield
+        except Exception:
+            if former := [copy for copy in held.values() if copy is not None]:
+                self._put_back(former)
+            raise
+
+    def _put_back(self, former: Sequence[Copy]) -> None:
+        ids = [copy.id for copy in former]
+        # What failed may have been written all the same, and Chroma would merge its metadata with the former ones.
+        for start in range(0, len(ids), _IDS):
+            self.delete(ids=ids[start : start + _IDS])
+        with self._first(lambda: self._mirror.putting(former)):
+            self._collection.upsert(
+                ids=ids,
+                embeddings=np.stack([copy.vector for copy in former]),
+                documents=[copy.text for copy in former],
+                metadatas=[dict(copy.metadata) for copy in former],
+            )
+
+    @contextmanager
     def _first(self, write: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
         with ExitStack() as turn:
-            try:
-                turn.enter_context(write())
-            except MirrorError as error:
-                if not is_broken(error):
-                    raise
-                self._mirror.renew()
-                reconcile(self._collection, self._mirror)
-                turn.enter_context(write())
+            self._mended(lambda: turn.enter_context(write()))
             yield
+
+    def _mended(self, use: Callable[[], T]) -> T:
+        """Use the mirror, and where its file turns out to be broken make it anew from the collection first."""
+        try:
+            return use()
+        except MirrorError as error:
+            if not is_broken(error):
+                raise
+            self._mirror.renew()
+            reconcile(self._collection, self._mirror)
+            return use()
 
 
 class Mirrors:

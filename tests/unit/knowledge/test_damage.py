@@ -286,7 +286,10 @@ def test_an_unusable_environment_moves_nothing(
 def test_a_failure_while_open_is_looked_into_at_the_next_opening(
     sound: Path, copy_of: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An internal error is worth another try, and makes the next owner examine the files."""
+    """An internal error is worth another try, and makes the next owner examine the files.
+
+    What the call was to replace, and could not put back, the next run writes.
+    """
     from chromadb.api.models.Collection import Collection
     from chromadb.errors import InternalError
 
@@ -302,5 +305,5 @@ def test_a_failure_while_open_is_looked_into_at_the_next_opening(
     store.close()
     assert not is_closed(folder)
     again = opened(folder)
-    assert again.count() == len(DOCUMENTS)
+    assert set(again.fingerprints([one.id for one in DOCUMENTS])) == {one.id for one in DOCUMENTS[1:]}
     again.close()
