@@ -1,4 +1,5 @@
-"""Writes what is made from models and measurements: the configuration's reference and schema, and a torture's figures.
+"""Writes what is made from models and measurements: the configuration's reference and schema, and the
+figures of tortures and benchmarks.
 
 python docs/generate.py
 """
@@ -9,13 +10,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.page import peers_section
+from benchmarks.stages.table import table as stages_table
 from syncd.config.reference import reference
 from syncd.config.schema import json_schema
 from syncd.plugins import Plugins
 
 ROOT = Path(__file__).parent.parent
 GUARANTEES = ROOT / "docs" / "guarantees.md"
-BEGIN, END = "<!-- figures: made by docs/generate.py -->\n", "<!-- end of figures -->"
+BENCHMARKS = ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- {}: made by docs/generate.py -->\n", "<!-- end of {} -->"
 
 
 def generated() -> dict[Path, str]:
@@ -24,20 +28,22 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "docs" / "config.md": reference(parts),
         ROOT / "config" / "syncd.schema.json": json.dumps(json_schema(parts), indent=2) + "\n",
-        GUARANTEES: _with_figures(GUARANTEES.read_text(encoding="utf-8")),
+        GUARANTEES: _placed(GUARANTEES.read_text(encoding="utf-8"), "figures", _figures()),
+        BENCHMARKS: _benchmarks(BENCHMARKS.read_text(encoding="utf-8")),
     }
 
 
-def _with_figures(text: str) -> str:
-    """Put the figures of docs/torture/ between their marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+def _placed(text: str, name: str, table: str) -> str:
+    """Put a table between the marks of its name."""
+    before, begin, rest = text.partition(BEGIN.format(name))
+    _, end, after = rest.partition(END.format(name))
+    return before + begin + table + end + after
+
+
+def _figures() -> str:
+    """Return the figures of docs/torture/ as a table."""
     reports = [json.loads(path.read_text()) for path in sorted((ROOT / "docs" / "torture").glob("*.json"))]
     reports.sort(key=lambda report: (report["subject"] != "syncd", -report["killed"]))
-    return before + BEGIN + _figures(reports) + END + after
-
-
-def _figures(reports: list[dict[str, Any]]) -> str:
     rows = {
         "": [f"{report['subject']}, {report['database']}" for report in reports],
         "kills survived": [_number(report["killed"]) for report in reports],
@@ -72,6 +78,14 @@ def _wrong(report: dict[str, Any], what: str) -> str:
     if report["subject"] != "syncd" and what in {"missed by a pass", "embedded without need"}:
         return "–"
     return _number(report["wrong"][what])
+
+
+def _benchmarks(text: str) -> str:
+    """Put what `make bench` measured between its marks."""
+    for name, told in {"peers": peers_section, "stages": stages_table}.items():
+        report = json.loads((ROOT / "docs" / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))
+        text = _placed(text, name, told(report))
+    return text
 
 
 if __name__ == "__main__":

@@ -31,7 +31,9 @@ def _is_valid(value: object, schema: dict[str, Any]) -> bool:
     return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
 
 
-@pytest.mark.parametrize("name", ["docs/config.md", "config/syncd.schema.json", "docs/guarantees.md"])
+@pytest.mark.parametrize(
+    "name", ["docs/config.md", "config/syncd.schema.json", "docs/guarantees.md", "docs/benchmarks.md"]
+)
 def test_generated_files_are_up_to_date(name: str) -> None:
     """Run `python docs/generate.py` when this fails."""
     generated = runpy.run_path(str(ROOT / "docs" / "generate.py"))["generated"]()
