@@ -9,10 +9,11 @@ BIN := $(VENV)/bin
 # A stamp says what is installed, so that a second `make` installs nothing; a changed pyproject.toml does.
 INSTALLED := $(VENV)/installed
 FOR_TESTS := $(VENV)/installed-for-tests
+FOR_BENCH := $(VENV)/installed-for-bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test coverage torture lint clean
+.PHONY: help demo run test coverage torture bench lint clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,15 @@ torture: $(INSTALLED) ## Kill syncd a thousand times, and the naive loop beside 
 	-$(BIN)/syncd torture --kills 1000 --seed $(SEED) --naive --json > docs/torture/naive.json
 	$(BIN)/python docs/generate.py
 
+ROWS ?= 5000
+ROUNDS ?= 3
+PEERS ?= syncd,handwritten,langchain,llamaindex,cocoindex,dlt
+bench: $(FOR_BENCH) ## Measure syncd, its peers beside it and its stages, and write down what came out
+	$(BIN)/python -m benchmarks.peers --rows $(ROWS) --rounds $(ROUNDS) --peers $(PEERS) --seed $(SEED)
+	$(BIN)/python -m benchmarks.stages
+	$(BIN)/python -m benchmarks.peers.plots
+	$(BIN)/python docs/generate.py
+
 lint: $(FOR_TESTS) ## Check style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,7 +52,7 @@ lint: $(FOR_TESTS) ## Check style, types and who imports whom
 	$(BIN)/lint-imports
 
 clean: ## Remove .venv and caches; data/ stays
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf $(VENV) .bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -60,3 +70,8 @@ $(FOR_TESTS): pyproject.toml | $(BIN)/python
 	@echo "installing syncd and its test tools into $(VENV): this takes a few minutes, once"
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[test]'
 	@touch $@ $(INSTALLED)
+
+$(FOR_BENCH): pyproject.toml | $(BIN)/python
+	@echo "installing syncd and what measures it into $(VENV): this takes a few minutes, once"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[bench]'
+	@touch $@ $(INSTALLED) $(FOR_TESTS)

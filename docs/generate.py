@@ -1,4 +1,5 @@
-"""Writes what is made from models and measurements: the configuration's reference and schema, and a torture's figures.
+"""Writes what is made from models and measurements: the configuration's reference and schema, and the
+figures of tortures and benchmarks.
 
 python docs/generate.py
 """
@@ -9,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.page import peers_section
+from benchmarks.stages.table import table as stages_table
 from syncd.config.reference import reference
 from syncd.config.schema import json_schema
 from syncd.plugins import Plugins
@@ -16,6 +19,7 @@ from syncd.plugins import Plugins
 ROOT = Path(__file__).parent.parent
 GUARANTEES = ROOT / "docs" / "guarantees.md"
 PERFORMANCE = ROOT / "docs" / "performance.md"
+BENCHMARKS = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- {}: made by docs/generate.py -->\n", "<!-- end of {} -->"
 
 
@@ -27,6 +31,7 @@ def generated() -> dict[Path, str]:
         ROOT / "config" / "syncd.schema.json": json.dumps(json_schema(parts), indent=2) + "\n",
         GUARANTEES: _placed(GUARANTEES.read_text(encoding="utf-8"), "figures", _figures()),
         PERFORMANCE: _performance(PERFORMANCE.read_text(encoding="utf-8")),
+        BENCHMARKS: _benchmarks(BENCHMARKS.read_text(encoding="utf-8")),
     }
 
 
@@ -126,6 +131,14 @@ def _peak(found: list[dict[str, Any]], rows: int) -> str:
 def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [titles, ("---", *["---:"] * (len(titles) - 1)), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _benchmarks(text: str) -> str:
+    """Put what `make bench` measured between its marks."""
+    for name, told in {"peers": peers_section, "stages": stages_table}.items():
+        report = json.loads((ROOT / "docs" / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))
+        text = _placed(text, name, told(report))
+    return text
 
 
 if __name__ == "__main__":

@@ -32,7 +32,14 @@ def _is_valid(value: object, schema: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize(
-    "name", ["docs/config.md", "config/syncd.schema.json", "docs/guarantees.md", "docs/performance.md"]
+    "name",
+    [
+        "docs/config.md",
+        "config/syncd.schema.json",
+        "docs/guarantees.md",
+        "docs/performance.md",
+        "docs/benchmarks.md",
+    ],
 )
 def test_generated_files_are_up_to_date(name: str) -> None:
     """Run `python docs/generate.py` when this fails."""

@@ -1,0 +1,1 @@
+"""Each stage of a sync alone, beside what the machine allows it."""
