@@ -39,8 +39,6 @@ class Syncd(Adapter):
     def prepare(self, warm: bool) -> None:
         """Import what a sync imports sooner or later, as the other adapters do, and count what is embedded."""
         import chromadb  # noqa: F401
-        import pandas  # noqa: F401
-        import sentence_transformers  # noqa: F401
 
         import syncd.cli.sync  # noqa: F401
         from syncd.cli.configuration import load_settings
