@@ -25,7 +25,7 @@ run: $(INSTALLED) ## Run the daemon on the example configuration in config/
 	$(BIN)/syncd run --config config
 
 test: $(FOR_TESTS) ## Run the whole test suite, against real services
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 coverage: $(FOR_TESTS) ## Run it again, slower, and list the lines that no test reaches
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --cov --cov-report=term:skip-covered

@@ -226,13 +226,13 @@ class Bench:
         )
         source._dialect.max_hold = self._case.max_hold
         with source._connect() as connection:
-            found = source._look_up(connection, None)
+            found = source._find(connection)
         # The table stays what it is, so it is looked up once; and no job may name a lookback of no time.
         kind: Any = found.type
         if self._case.lookback is not None:
             kind = replace(kind, lookback=self._case.lookback)
         opened = OpenTable(source._job, found.source, kind)
-        source._look_up = lambda connection, watermark: opened  # type: ignore[method-assign]
+        source._find = lambda connection: opened  # type: ignore[method-assign]
         sa.event.listen(source._database._engine, "before_cursor_execute", self._before)
         sa.event.listen(source._database._engine, "after_cursor_execute", self._after)
         return source
