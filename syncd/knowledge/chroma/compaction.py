@@ -15,7 +15,7 @@ from syncd.knowledge.chroma.connection import Connection, connect_embedded
 from syncd.knowledge.chroma.healing import ENTRIES, write_copies
 from syncd.knowledge.chroma.mirror import Mirror
 from syncd.knowledge.chroma.mirrored import mirror_file
-from syncd.knowledge.chroma.replacing import begin, give_up, replace
+from syncd.knowledge.chroma.replacing import begin, replace
 
 
 class Incomplete(Exception):
@@ -38,20 +38,15 @@ def compact(folder: Path, connection: Connection) -> int:
         connection: to the store in the folder, which this closes.
 
     Raises:
-        Incomplete: not all of it can be taken over; the store is still in its place, as it is after any other error.
+        Incomplete: not all of it can be taken over. After this and any other error, `finish` has to decide which of the
+            two stores stays, before one is opened.
     """
     try:
         held = list(_held(folder, connection))
     finally:
         connection.close()
-    growing = begin(folder)
-    try:
-        _fill(growing, held)
-        former = replace(folder)
-    except BaseException:
-        give_up(folder)
-        raise
-    shutil.rmtree(former, ignore_errors=True)
+    _fill(begin(folder), held)
+    shutil.rmtree(replace(folder), ignore_errors=True)
     return sum(one.entries for one in held)
 
 

@@ -181,7 +181,9 @@ def _compact(folder: Path, name: str, connection: Connection) -> None:
     started = time.monotonic()
     try:
         entries = compact(folder, connection)
-    except Exception as error:  # whatever it is, the store is still there, and sound
+    except Exception as error:  # whatever it is, both stores are sound, and one of them is there after this
+        with _usable(folder):
+            finish(folder)
         _log.warning(
             "the index of %s holds more removed chunks than others, and could not be written anew: %s", name, error
         )

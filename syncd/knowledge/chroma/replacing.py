@@ -17,13 +17,9 @@ _GROWING, _COMPLETE = "healing", "healed"
 
 def begin(folder: Path) -> Path:
     """Return the folder, not there yet, in which the store shall grow that will take this one's place."""
-    give_up(folder)
-    return folder / _GROWING
-
-
-def give_up(folder: Path) -> None:
-    """Remove what has grown."""
-    shutil.rmtree(folder / _GROWING, ignore_errors=True)
+    growing = folder / _GROWING
+    shutil.rmtree(growing, ignore_errors=True)
+    return growing
 
 
 def replace(folder: Path) -> Path:
@@ -45,7 +41,7 @@ def finish(folder: Path) -> Path | None:
     Returns:
         Where the former files are now, if there was one to complete.
     """
-    give_up(folder)
+    shutil.rmtree(folder / _GROWING, ignore_errors=True)
     if (folder / _COMPLETE).exists():
         return _swap(folder)
     if not folder.exists():

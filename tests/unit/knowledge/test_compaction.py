@@ -133,6 +133,30 @@ def test_a_store_without_room_stays_and_is_not_opened_over_and_over(
     store.close()
 
 
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_rename_that_fails_leaves_no_older_copy_to_come_back(
+    worn: Path, monkeypatch: pytest.MonkeyPatch, fails: int
+) -> None:
+    """Neither an empty store is opened meanwhile, nor the copy put in place after others have written."""
+    rename, left = Path.rename, [fails + 1]
+
+    def failing(path: Path, target: Path) -> Path:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    store = opened(worn)
+    monkeypatch.undo()
+    assert store.count() == CHUNKS
+    store.upsert(passing(9))
+    store.close()
+    store = opened(worn)
+    assert store.count() == CHUNKS + 2 * len(passing(9))
+    store.close()
+
+
 def test_what_another_program_keeps_there_is_not_lost(worn: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A store that also holds a collection of somebody else's stays as it is."""
     store = opened(worn)
