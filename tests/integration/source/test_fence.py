@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -181,23 +180,30 @@ def test_a_session_that_is_not_tracked_is_told_of(postgres_url: str) -> None:
         assert any("track_activities" in warning for warning in opened.begin(None, RunOptions()).warnings)
 
 
+# The loop runs inside the server, which does not pause for as long as a busy Python thread may.
+LOOK_ALL_THE_TIME = """
+BEGIN NOT ATOMIC
+    WHILE IS_USED_LOCK(DATABASE()) IS NOT NULL DO
+        SELECT COUNT(*) INTO @transactions FROM information_schema.innodb_trx;
+        DO SLEEP(0.01);
+    END WHILE;
+END
+"""
+LOOKING = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+
+
 @pytest.fixture
 def watched(mariadb_url: str) -> Iterator[str]:
-    """A database on a server where another program looks at the transactions all the time."""
-    ended = threading.Event()
-    engine = sa.create_engine(mariadb_url, poolclass=sa.NullPool)
-
-    def watch() -> None:
-        with engine.connect() as connection:
-            while not ended.wait(0.02):
-                connection.exec_driver_sql("SELECT COUNT(*) FROM information_schema.innodb_trx")
-
-    thread = threading.Thread(target=watch)
+    """A database on a server where other programs look at the transactions all the time."""
     execute(mariadb_url, TABLES["mariadb"], "INSERT INTO t (f, body) VALUES ('2020-01-01', 'old')")
-    thread.start()
-    yield mariadb_url
-    ended.set()
-    thread.join()
+    with ThreadPoolExecutor(3) as pool, session(mariadb_url) as lock:
+        lock.exec_driver_sql("DO GET_LOCK(DATABASE(), 0)")
+        looks = [pool.submit(execute, mariadb_url, LOOK_ALL_THE_TIME) for _ in range(3)]
+        until(lambda: lock.exec_driver_sql(LOOKING).scalar_one() == len(looks))
+        yield mariadb_url
+        lock.exec_driver_sql("DO RELEASE_LOCK(DATABASE())")
+    for look in looks:
+        look.result()
 
 
 def test_the_watermark_waits_while_mariadb_shows_only_an_old_list_of_transactions(watched: str) -> None:
