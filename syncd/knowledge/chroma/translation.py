@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
-
 from syncd.errors import PermanentError, RecordError, SyncdError, TransientError, Unavailable
 from syncd.knowledge.chroma.mirror import MirrorError
 
@@ -54,6 +52,9 @@ def is_damage(error: BaseException) -> bool:
 
 
 def _translation(error: BaseException, place: str, opening: bool, row_values: bool) -> SyncdError:
+    # Only for those that have failed: a check of a configuration would wait for it.
+    import httpx
+
     name, text = _name(error), str(error) or _name(error)
     status = _status(error)
     if isinstance(error, httpx.TimeoutException):
@@ -92,6 +93,8 @@ def _name(error: BaseException) -> str:
 
 def _status(error: BaseException) -> int | None:
     """Return the HTTP status behind an error; the client drops it but for the exception it was handling."""
+    import httpx
+
     for candidate in (error, error.__context__):
         if isinstance(candidate, httpx.HTTPStatusError):
             return candidate.response.status_code

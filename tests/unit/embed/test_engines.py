@@ -17,8 +17,8 @@ from syncd.embed.sentence_transformers import SentenceTransformerOptions
 @pytest.mark.parametrize(
     ("backend", "precision", "expected"),
     [
-        ("auto", "auto", [("openvino", "bf16"), ("openvino", "fp32"), ("onnx", "fp32"), ("torch", "fp32")]),
-        ("auto", "fp32", [("openvino", "fp32"), ("onnx", "fp32"), ("torch", "fp32")]),
+        ("auto", "auto", [("openvino", "bf16"), ("openvino", "fp32"), ("torch", "fp32"), ("onnx", "fp32")]),
+        ("auto", "fp32", [("openvino", "fp32"), ("torch", "fp32"), ("onnx", "fp32")]),
         ("auto", "bf16", [("openvino", "bf16"), ("torch", "bf16")]),
         ("openvino", "auto", [("openvino", "bf16"), ("openvino", "fp32")]),
         ("openvino", "int8", [("openvino", "int8")]),
