@@ -64,6 +64,13 @@ class Figures:
         seconds = self.middle(peer, "first", "seconds")
         return None if seconds is None else self.report["rows"] / seconds
 
+    def range_per_second(self, peer: str) -> tuple[float, float] | None:
+        """Return the same of the slowest round and of the fastest; None where there are not several, or no times."""
+        seconds = [outcome["seconds"] for outcome in self._outcomes[peer].get("first", [])]
+        if len(seconds) < 2 or None in seconds:
+            return None
+        return self.report["rows"] / max(seconds), self.report["rows"] / min(seconds)
+
     def wrong(self, peer: str, workload: str) -> dict[str, int] | None:
         """Return how many rows were wrong in the worst round, by kind; None where it was not measured."""
         outcomes = self._outcomes[peer].get(workload)

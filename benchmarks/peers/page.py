@@ -93,7 +93,7 @@ def _first(figures: Figures, peer: str) -> list[str]:
     wrong = figures.wrong(peer, "first")
     return [
         NAMES[peer],
-        _number(figures.rows_per_second(peer)),
+        _number(figures.rows_per_second(peer)) + _range(figures.range_per_second(peer)),
         _number(figures.ratio(peer, SYNCD, "first", "seconds"), ".2f"),
         _number(figures.ratio(peer, LOOP, "first", "seconds"), ".2f"),
         _number(figures.middle(peer, "first", "embedded")),
@@ -130,6 +130,10 @@ def _wrong(wrong: Mapping[str, int] | None) -> str:
     if wrong is None:
         return "–"
     return ", ".join(f"**{count:,} {kind}**" for kind, count in wrong.items()) or "right"
+
+
+def _range(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f" ({_number(ends[0])} to {_number(ends[1])})"
 
 
 def _number(value: float | None, form: str = ",.0f") -> str:

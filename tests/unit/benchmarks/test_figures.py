@@ -33,6 +33,7 @@ def test_a_ratio_is_the_median_of_those_within_a_round() -> None:
     )
     assert figures.ratio("handwritten", "syncd", "first", "seconds") == 2
     assert figures.rows_per_second("syncd") == 500
+    assert figures.range_per_second("syncd") == (100, 1000)
 
 
 def test_the_worst_round_says_what_is_wrong() -> None:
