@@ -104,7 +104,7 @@ def test_a_conversion_that_differs_is_not_used(
         embedder(backend="openvino", cache=str(cache)).embed(["x"])
     assert alike(embedder(cache=str(cache)).embed(TEXTS), original)
     assert "openvino in fp32 does not run the model all-MiniLM-L6-v2" in told.text
-    assert "is loaded, in fp32 with onnx" in told.text
+    assert "is loaded, in fp32 with torch" in told.text
 
 
 def test_a_damaged_conversion_is_made_anew(cache: Path, original: np.ndarray, told: pytest.LogCaptureFixture) -> None:
