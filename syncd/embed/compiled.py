@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,10 @@ from syncd.errors import TransientError
 from syncd.ports import Vectors
 
 Ids = npt.NDArray[np.int64]
-Run = Callable[[Ids, Ids], Vectors]
-"""Takes token ids and their mask, a row for each text, and returns a vector for each."""
+Batch = tuple[Ids, Ids]
+"""Token ids and their mask, a row for each text."""
+Run = Callable[[Iterable[Batch]], Iterator[Vectors]]
+"""Reads batches, and yields of each, in their order, a vector for each of its texts."""
 
 
 class CompiledModel:
@@ -42,14 +44,16 @@ class CompiledModel:
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
         vectors = np.empty((len(tokens), self._dimension), dtype=np.float32)
         try:
-            for batch, width in batches([len(ids) for ids in tokens], self._longest):
-                vectors[batch] = self._run(*self._padded([tokens[row] for row in batch], width))
+            sorted_ = list(batches([len(ids) for ids in tokens], self._longest))
+            read = self._run(self._padded([tokens[row] for row in rows], width) for rows, width in sorted_)
+            for (rows, _), found in zip(sorted_, read, strict=True):
+                vectors[rows] = found
         except Exception as error:  # each runtime raises what it likes
             raise TransientError(f"the converted model failed: {error}", "see whether memory ran out") from error
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
 
-    def _padded(self, tokens: Sequence[Sequence[int]], width: int) -> tuple[Ids, Ids]:
+    def _padded(self, tokens: Sequence[Sequence[int]], width: int) -> Batch:
         ids = np.full((len(tokens), width), self._padding, dtype=np.int64)
         mask = np.zeros_like(ids)
         for row, found in enumerate(tokens):

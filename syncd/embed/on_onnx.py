@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from syncd.embed.compiled import Ids, Run
+from collections.abc import Iterable, Iterator
+
+from syncd.embed.compiled import Batch, Run
 from syncd.embed.conversions import Converted
 from syncd.ports import Vectors
 
@@ -17,8 +19,8 @@ def run_on_onnx(converted: Converted, threads: int) -> Run:
         str(converted.folder / "model.onnx"), settings, providers=["CPUExecutionProvider"]
     )
 
-    def run(ids: Ids, mask: Ids) -> Vectors:
-        found: Vectors = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
-        return found
+    def run(batches: Iterable[Batch]) -> Iterator[Vectors]:
+        for ids, mask in batches:
+            yield session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
 
     return run

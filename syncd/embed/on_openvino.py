@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any, cast
 
-from syncd.embed.compiled import Ids, Run
+from syncd.embed.compiled import Batch, Run
 from syncd.embed.conversions import Converted
 from syncd.embed.sample import Precision
 from syncd.errors import PermanentError
 from syncd.ports import Vectors
+
+AT_ONCE = 32
+"""How many batches are handed over before the first one's vectors are fetched."""
 
 
 def openvino() -> Any:
@@ -24,20 +29,45 @@ def openvino() -> Any:
 def run_on_openvino(converted: Converted, precision: Precision, threads: int) -> Run:
     """Return what runs a converted model.
 
+    Each thread reads a batch by itself: threads that shared one would wait for each other at every layer, and for
+    whatever else keeps one of the processors busy. The batches are handed over together, so that these threads go on
+    while Python is kept from running, as it is by every write to an embedded Chroma.
+
     Raises:
         PermanentError: this processor does not compute in the precision that is asked for.
     """
     core = openvino().Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise PermanentError("this processor does not compute in bf16", "set precision to auto or fp32")
-    settings = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads}
+    settings = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads}
     if precision != "int8":
         settings["INFERENCE_PRECISION_HINT"] = {"fp32": "f32", "bf16": "bf16"}[precision]
     model = core.read_model(converted.folder / "model.xml")
-    request = core.compile_model(model, "CPU", settings).create_infer_request()
+    compiled = core.compile_model(model, "CPU", settings)
+    idle: list[Any] = []
 
-    def run(ids: Ids, mask: Ids) -> Vectors:
-        found: Vectors = request.infer({"input_ids": ids, "attention_mask": mask}, share_inputs=True)[0]
+    def run(batches: Iterable[Batch]) -> Iterator[Vectors]:
+        busy: deque[Any] = deque()
+        try:
+            for ids, mask in batches:
+                try:
+                    request = idle.pop()
+                except IndexError:
+                    request = compiled.create_infer_request()
+                busy.append(request)
+                request.start_async({"input_ids": ids, "attention_mask": mask})
+                if len(busy) == AT_ONCE:
+                    yield finished(busy.popleft())
+            while busy:
+                yield finished(busy.popleft())
+        finally:
+            for request in busy:
+                request.wait()
+
+    def finished(request: Any) -> Vectors:
+        request.wait()
+        found: Vectors = request.get_output_tensor(0).data.copy()
+        idle.append(request)
         return found
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ class TorchModel:
         self, model: str, revision: str | None, local: bool, device: str | None, precision: Precision, batch_size: int
     ) -> None:
         self._batch_size = batch_size
+        self._encoding = threading.Lock()
         with _quiet():
             from sentence_transformers import SentenceTransformer
 
@@ -61,13 +63,15 @@ class TorchModel:
         if not texts:
             return np.empty((0, self._model.get_embedding_dimension() or 0), dtype=np.float32)
         try:
-            vectors = self._model.encode(
-                list(texts),
-                batch_size=self._batch_size,
-                show_progress_bar=False,
-                convert_to_numpy=True,
-                normalize_embeddings=True,
-            )
+            # It changes its tokenizer's settings for each call; shared with another, that raises "Already borrowed".
+            with self._encoding:
+                vectors = self._model.encode(
+                    list(texts),
+                    batch_size=self._batch_size,
+                    show_progress_bar=False,
+                    convert_to_numpy=True,
+                    normalize_embeddings=True,
+                )
         except RuntimeError as error:
             raise TransientError(f"the model failed: {error}", "when memory ran out, lower batch_size") from error
         return np.asarray(vectors, dtype=np.float32)

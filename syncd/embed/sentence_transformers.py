@@ -58,7 +58,7 @@ class SentenceTransformerOptions(Model):
     """Where the model runs: `cpu`, `cuda`, `cuda:1`, `mps`; the best that is there when left out."""
 
     batch_size: int = Field(default=32, ge=1, le=4096)
-    """How many texts torch reads at once; on a CPU, larger batches are slower. OpenVINO and ONNX Runtime read 2,048
+    """How many texts torch reads at once; on a CPU, larger batches are slower. OpenVINO and ONNX Runtime read 768
     tokens at a time, whatever this says."""
 
     backend: Literal["auto", "openvino", "onnx", "torch"] = "auto"
@@ -125,7 +125,6 @@ class SentenceTransformerEmbedder:
     def __init__(self, options: SentenceTransformerOptions, start_timer: StartTimer = start_timer) -> None:
         self._options = options
         self._loading = threading.RLock()
-        self._embedding = threading.Lock()
         after = None if options.unload_after is None else parse_duration(options.unload_after)
         self._engine = Idle(self._load, after, start_timer)
 
@@ -166,7 +165,7 @@ class SentenceTransformerEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector per text, in order, of shape (len(texts), dimension).
 
-        Equal texts are embedded once. Safe to call from several threads; they take turns.
+        Equal texts are embedded once. Safe to call from several threads.
 
         Raises:
             PermanentError: the model cannot be loaded or is not what the configuration says.
@@ -177,8 +176,7 @@ class SentenceTransformerEmbedder:
         places: dict[str, int] = {}
         for text in texts:
             places.setdefault(text, len(places))
-        # A tokenizer that two threads share raises "Already borrowed".
-        with self._engine.lend() as engine, self._embedding:
+        with self._engine.lend() as engine:
             vectors = engine.embed(list(places))
         return vectors[[places[text] for text in texts]]
 

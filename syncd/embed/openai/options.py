@@ -52,7 +52,7 @@ class OpenAiOptions(Model):
     """How many requests are under way at once."""
 
     timeout: float = Field(default=120, gt=0, le=3600, strict=False)
-    """How many seconds one batch of a run (up to 256 rows), or one question, may take in all, repeated requests and the
+    """How many seconds one batch of a run (up to 500 rows), or one question, may take in all, repeated requests and the
     pauses that the server asks for included."""
 
     encoding_format: Literal["base64", "float"] = "base64"
