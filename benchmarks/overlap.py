@@ -18,13 +18,14 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from threading import Event
+from typing import TypeVar
 from unittest.mock import patch
 
 from syncd import pipeline, writer
@@ -58,6 +59,9 @@ jobs:
 """
 EMBEDDERS = {"minilm": "{type: sentence-transformers}", "elsewhere": "{type: hashing, dimension: 384}"}
 WORDS = ("light", "strong", "bottle", "lamp", "green", "oak", "handle", "soft", "cotton", "steel", "window", "kitchen")
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(slots=True)
@@ -205,7 +209,10 @@ def judged(in_turn: list[Timed], beside: list[Timed], rows: int) -> dict[str, ob
 
 @contextmanager
 def _in_turn() -> Iterator[None]:
-    with patch.object(pipeline, "ahead", nullcontext), patch.object(writer, "ahead", nullcontext):
+    def in_turn(make: Callable[[T], R], items: Iterable[T], _threads: int) -> nullcontext[Iterator[R]]:
+        return nullcontext(map(make, items))
+
+    with patch.object(pipeline, "ahead", nullcontext), patch.object(writer, "made_ahead", in_turn):
         yield
 
 

@@ -1,14 +1,17 @@
-"""Lets the making of the next item go on while the last one is being used."""
+"""Lets the next items be made while the last one is being used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from itertools import islice, repeat
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class _End:
@@ -29,17 +32,42 @@ def ahead(items: Iterator[Item]) -> Iterator[Iterator[Item]]:
         items: taken by one thread at a time, in the caller's context, so that log lines carry the same names.
     """
 
-    def take() -> Item | _End:
-        return next(items, _END)
-
     def taken() -> Iterator[Item]:
-        following = executor.submit(copy_context().run, take)
-        while not isinstance(item := following.result(), _End):
-            following = executor.submit(copy_context().run, take)
+        for item in made:
+            if isinstance(item, _End):
+                return
             yield item
 
-    executor = ThreadPoolExecutor(1, thread_name_prefix="ahead")
-    try:
+    with made_ahead(lambda _: next(items, _END), repeat(None), 1) as made:
         yield taken()
+
+
+@contextmanager
+def made_ahead(make: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Iterator[Result]]:
+    """Make a result of each item, some while the caller uses the one before; they come in order, and so does an error.
+
+    So at most `threads` results wait, or are being made, beside the one that is used. When the block ends early, those
+    that are being made are finished, and dropped.
+
+    Args:
+        make: called in the caller's context, so that log lines carry the same names.
+        items: taken in the caller's thread.
+        threads: how many results are made at once.
+    """
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
+
+    def made() -> Iterator[Result]:
+        left = iter(items)
+        under_way = deque(map(begin, islice(left, threads)))
+        while under_way:
+            result = under_way.popleft().result()
+            under_way.extend(map(begin, islice(left, 1)))
+            yield result
+
+    def begin(item: Item) -> Future[Result]:
+        return executor.submit(copy_context().run, make, item)
+
+    try:
+        yield made()
     finally:
         executor.shutdown(cancel_futures=True)

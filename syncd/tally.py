@@ -23,7 +23,8 @@ STEPS: tuple[Step, ...] = get_args(Step)
 class Tally:
     """What a run has done so far, in counts and in seconds per stage; several threads may add to it.
 
-    Stages that go on side by side add up to more than the time that has passed.
+    A stage's seconds are those in which at least one thread was in it. Stages that go on side by side add up to more
+    than the time that has passed.
 
     Args:
         total: how many rows lie ahead in all, None while that is unknown.
@@ -33,6 +34,7 @@ class Tally:
     stages: dict[str, float] = field(default_factory=dict)
     total: int | None = None
     watermark: Watermark = Watermark()
+    _inside: dict[str, tuple[int, float]] = field(default_factory=dict, repr=False, compare=False)
     _adding: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @property
@@ -50,12 +52,17 @@ class Tally:
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Add the time spent inside to a stage."""
-        begun = time.perf_counter()
+        with self._adding:
+            inside, since = self._inside.get(stage, (0, 0.0))
+            self._inside[stage] = (inside + 1, since if inside else time.perf_counter())
         try:
             yield
         finally:
             with self._adding:
-                self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - begun
+                inside, since = self._inside[stage]
+                self._inside[stage] = (inside - 1, since)
+                if inside == 1:
+                    self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - since
 
 
 @dataclass(frozen=True, slots=True)

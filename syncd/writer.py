@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, Literal, TypeVar
 
-from syncd.ahead import ahead
+from syncd.ahead import made_ahead
 from syncd.compare import Change, Comparison
 from syncd.errors import RecordError, TransientError
 from syncd.model.identity import key_of
 from syncd.model.record import Chunk, Document, Fingerprint, MetadataUpdate, Reject
+from syncd.pace import Pace
 from syncd.ports import Chunker, Embedder, KnowledgeBase
 from syncd.tally import Hooks, Tally
 
-BATCH_DOCUMENTS = 256
-BATCH_CHARACTERS = 64_000
 WRITE_DOCUMENTS = 1_000
+MADE_AT_ONCE = 3
+"""Batches of documents. While one is written, an embedded Chroma keeps Python from running most of the time: the next
+ones have to be with the model by then."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -131,8 +134,17 @@ class Writer:
                 chunks=sum(len(one.document.chunks) for one in made),
             )
 
-        with ahead(self._ready(changes)) as outcomes:
-            for outcome in outcomes:
+        # The knowledge base is the ledger, so inside a window the order is free: texts of one length share a batch.
+        sorted_ = sorted(changes, key=lambda change: (len(change.record.text), change.record.text))
+        pace = Pace[Change](lambda change: len(change.record.text))
+
+        def outcomes(batch: Sequence[Change]) -> list[Sequence[_Ready] | Fault[Change]]:
+            self._hooks.boundary()
+            with pace.timed(batch):
+                return list(isolated(batch, self._made))
+
+        with made_ahead(outcomes, pace.batches(sorted_), MADE_AT_ONCE) as made:
+            for outcome in chain.from_iterable(made):
                 match outcome:
                     case Fault(change, error):
                         rejects.append(self._rejected(change.record.document_id, error))
@@ -141,13 +153,6 @@ class Writer:
                         rejects += self.write_each(ready, write, lambda one: one.document.id)
                         self.count(len(ready))
         return rejects
-
-    def _ready(self, changes: Sequence[Change]) -> Iterator[Sequence[_Ready] | Fault[Change]]:
-        """Make documents in batches, each while the one before is written."""
-        # The knowledge base is the ledger, so inside a window the order is free: texts of one length share a batch.
-        for batch in _text_batches(sorted(changes, key=lambda change: (len(change.record.text), change.record.text))):
-            self._hooks.boundary()
-            yield from isolated(batch, self._made)
 
     def _made(self, batch: Sequence[Change]) -> list[_Ready]:
         with self._tally.timed("compare"):
@@ -259,18 +264,3 @@ def isolated(batch: Sequence[Item], work: Callable[[Sequence[Item]], Result]) ->
 def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def _text_batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
-    """Cut changes into batches that take a model about a second, so that a run can stop soon."""
-    batch: list[Change] = []
-    characters = 0
-    for change in changes:
-        length = len(change.record.text)
-        if batch and (len(batch) == BATCH_DOCUMENTS or characters + length > BATCH_CHARACTERS):
-            yield batch
-            batch, characters = [], 0
-        batch.append(change)
-        characters += length
-    if batch:
-        yield batch

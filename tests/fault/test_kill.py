@@ -7,22 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from syncd.pace import ITEMS
 from syncd.testing.failpoints import VARIABLE
 from tests.world import World
 
-ROWS, WINDOW = 600, 300
+ROWS, WINDOW = 2 * (ITEMS + 100), ITEMS + 100
 
-# Batches hold 256 documents, so each window of 300 has two; what was written before the kill is not embedded again.
+# Each window has two batches; what was written before the kill is not embedded again.
 # While a batch is written the next is embedded, and the next window read: then it is open how far the writing has come.
 KILLS = [
-    ("read", 2, 0, 300),
+    ("read", 2, 0, WINDOW),
     ("embedded", 1, 0, 0),
-    ("embedded", 2, 0, 256),
-    ("written", 1, 256, 256),
-    ("written", 3, 556, 556),
-    ("commit", 1, 300, 300),
-    ("committed", 1, 300, 300),
-    ("commit", 3, 600, 600),
+    ("embedded", 2, 0, ITEMS),
+    ("written", 1, ITEMS, ITEMS),
+    ("written", 3, WINDOW + ITEMS, WINDOW + ITEMS),
+    ("commit", 1, WINDOW, WINDOW),
+    ("committed", 1, WINDOW, WINDOW),
+    ("commit", 3, ROWS, ROWS),
 ]
 
 

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from syncd.pace import ITEMS
 from syncd.testing.failpoints import VARIABLE
 from tests.engine import Engine
 from tests.integration.sync.test_generations import OTHER_MODEL, rebuild_of, states
 from tests.world import World
 
-ROWS, WINDOW, BATCH = 600, 300, 256
+ROWS, WINDOW = 2 * (ITEMS + 100), ITEMS + 100
 
 # Where the process dies, and how much of the new generation is there by then, at least and at most.
 KILLS = [
-    ("embedded", 2, 0, BATCH),
-    ("written", 1, BATCH, BATCH),
+    ("embedded", 2, 0, ITEMS),
+    ("written", 1, ITEMS, ITEMS),
     ("commit", 1, WINDOW, WINDOW),
     ("committed", 2, ROWS, ROWS),
     ("complete", 1, ROWS, ROWS),

@@ -1,4 +1,4 @@
-"""One item is made while another is used: in order, no further, and with the same errors as without a thread."""
+"""Items are made while others are used: in order, no further, and with the same errors as without threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from syncd.ahead import ahead
+from syncd.ahead import ahead, made_ahead
 
 PATIENCE = 30
 
@@ -88,3 +88,43 @@ def test_items_are_made_in_the_callers_context() -> None:
     name.set("caller")
     with ahead(name.get() for _ in range(2)) as taken:
         assert list(taken) == ["caller", "caller"]
+
+
+def test_several_are_made_at_once_and_come_in_order() -> None:
+    """The first one waits for the third, and is used before it all the same."""
+    begun = [threading.Event() for _ in range(5)]
+
+    def make(number: int) -> int:
+        begun[number].set()
+        if number == 0:
+            assert begun[2].wait(PATIENCE)
+        return number
+
+    with made_ahead(make, range(5), 3) as made:
+        assert list(made) == [0, 1, 2, 3, 4]
+
+
+def test_no_more_are_taken_than_may_wait() -> None:
+    """An item is taken when there is room for what is made of it, so that it can still depend on those before."""
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(9):
+            taken.append(number)
+            yield number
+
+    with made_ahead(lambda number: number, items(), 2) as made:
+        assert next(made) == 0
+        assert taken == [0, 1, 2]
+        assert next(made) == 1
+        assert taken == [0, 1, 2, 3]
+
+
+def test_an_error_in_one_that_is_made_comes_in_its_turn() -> None:
+    def make(number: int) -> float:
+        return 1 / (2 - number)
+
+    with made_ahead(make, range(5), 3) as made:
+        assert (next(made), next(made)) == (0.5, 1.0)
+        with pytest.raises(ZeroDivisionError):
+            next(made)

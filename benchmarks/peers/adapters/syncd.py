@@ -38,8 +38,11 @@ class Syncd(Adapter):
 
     def prepare(self, warm: bool) -> None:
         """Import what a sync imports sooner or later, as the other adapters do, and count what is embedded."""
+        import alembic.command  # noqa: F401
         import chromadb  # noqa: F401
+        import psycopg  # noqa: F401
 
+        import syncd.cli.execution
         import syncd.cli.sync  # noqa: F401
         from syncd.cli.configuration import load_settings
         from syncd.plugins import Plugins

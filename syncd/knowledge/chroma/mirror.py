@@ -43,7 +43,8 @@ INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (document, number) 
 """
 _FORGET = "DELETE FROM entries WHERE document = ? AND number = ?"
 _ONE = "SELECT * FROM entries WHERE document = ? AND number = ?"
-_PARTS = "SELECT document, number FROM entries WHERE document = ? AND number > 0"
+_SOME = "SELECT entries.* FROM json_each(?) JOIN entries ON document = value ->> 0 AND number = value ->> 1"
+_PARTS = "SELECT document, number FROM json_each(?) JOIN entries ON document = value AND number > 0"
 _ALL = "SELECT * FROM entries"
 _IN_ORDER = "SELECT * FROM entries ORDER BY document, number"
 _DOUBTFUL = """
@@ -174,7 +175,7 @@ class Mirror:
     def held(self, entry_ids: Sequence[str]) -> dict[str, Copy | None]:
         """Return those of these entries that are here; None for one of which the collection may hold something else."""
         with self._lock:
-            rows = (row for entry in entry_ids for row in self._rows(_ONE, _split(entry)))
+            rows = self._rows(_SOME, (json.dumps([_split(entry) for entry in entry_ids]),))
             return {row.copy.id: row.copy if row.certain else None for row in rows}
 
     def count(self) -> int:
@@ -186,7 +187,7 @@ class Mirror:
         with self._lock:
             if self._database.execute("SELECT 1 FROM turns").fetchone():
                 return None
-            return [chunk_id(*row) for id_ in document_ids for row in self._database.execute(_PARTS, (id_,))]
+            return [chunk_id(*row) for row in self._database.execute(_PARTS, (json.dumps(list(document_ids)),))]
 
     def removed(self) -> int:
         """Count the entries that were ever removed."""
@@ -226,7 +227,7 @@ class Mirror:
     def _forget(self, entry_ids: Sequence[str]) -> None:
         self._database.executemany(_FORGET, map(_split, entry_ids))
 
-    def _rows(self, question: str, values: tuple[str, int] | tuple[()] = ()) -> Iterator[_Row]:
+    def _rows(self, question: str, values: tuple[str, int] | tuple[str] | tuple[()] = ()) -> Iterator[_Row]:
         opened = {turn for (turn,) in self._database.execute("SELECT turn FROM turns")}
         for document, number, turn, seal, text, metadata, vector in self._database.execute(question, values):
             entry = chunk_id(document, number)
