@@ -11,7 +11,7 @@ SHARE = 0.1
 
 
 class FloodGuard:
-    """Ends a run in which so many rows fail that the rows cannot be at fault.
+    """Ends a run in which so many rows fail that the rows cannot be at fault; several threads may tell it.
 
     Args:
         limit: how many rows may fail whatever share of all they are; None for any number.

@@ -138,16 +138,22 @@ class Writer:
         sorted_ = sorted(changes, key=lambda change: (len(change.record.text), change.record.text))
         pace = Pace[Change](lambda change: len(change.record.text))
 
-        def outcomes(batch: Sequence[Change]) -> list[Sequence[_Ready] | Fault[Change]]:
+        def outcomes(batch: Sequence[Change]) -> list[Sequence[_Ready] | Reject]:
             self._hooks.boundary()
             with pace.timed(batch):
-                return list(isolated(batch, self._made))
+                # A flood is noticed here, before all of a batch's rows are tried one by one.
+                return [
+                    self._rejected(outcome.item.record.document_id, outcome.error)
+                    if isinstance(outcome, Fault)
+                    else outcome
+                    for outcome in isolated(batch, self._made)
+                ]
 
         with made_ahead(outcomes, pace.batches(sorted_), MADE_AT_ONCE) as made:
             for outcome in chain.from_iterable(made):
                 match outcome:
-                    case Fault(change, error):
-                        rejects.append(self._rejected(change.record.document_id, error))
+                    case Reject():
+                        rejects.append(outcome)
                         self.count(1)
                     case ready:
                         rejects += self.write_each(ready, write, lambda one: one.document.id)
