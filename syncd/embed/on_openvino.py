@@ -39,7 +39,13 @@ def run_on_openvino(converted: Converted, precision: Precision, threads: int) ->
     core = openvino().Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise PermanentError("this processor does not compute in bf16", "set precision to auto or fp32")
-    settings = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads}
+    settings: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": threads,
+        "INFERENCE_NUM_THREADS": threads,
+        # A thread that is bound to a processor waits for whatever else runs there, while another one idles.
+        "ENABLE_CPU_PINNING": False,
+    }
     if precision != "int8":
         settings["INFERENCE_PRECISION_HINT"] = {"fp32": "f32", "bf16": "bf16"}[precision]
     model = core.read_model(converted.folder / "model.xml")

@@ -94,9 +94,9 @@ class EmbedderContract:
         def work(start: int) -> tuple[bool, bool]:
             part = slice(start, start + 10)
             vectors = embedder.embed(texts[part])
-            return bool(np.allclose(vectors, expected[part], atol=1e-4)), embedder.count_tokens(texts[part]) == lengths[
-                part
-            ]
+            # A model in bf16 rounds a text a little differently in other company.
+            alike = np.sum(vectors * expected[part], axis=1) >= 0.9999
+            return bool(alike.all()), embedder.count_tokens(texts[part]) == lengths[part]
 
         with ThreadPoolExecutor(4) as pool:
             assert list(pool.map(work, [0, 10, 20, 30] * 3)) == [(True, True)] * 12
