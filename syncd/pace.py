@@ -1,4 +1,4 @@
-"""Batches that take a model a few seconds at most, however fast it is."""
+"""Batches that take a model a few seconds, once it is known how fast it is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
+
+from syncd.portions import portions
 
 SECONDS = 3.0
 """Beside the other batches that are under way: long enough for what comes with every batch to count for little, and
@@ -35,17 +37,7 @@ class Pace(Generic[Item]):
 
     def batches(self, items: Sequence[Item]) -> Iterator[list[Item]]:
         """Cut into batches, each as large as is known when it is asked for; one has an item at least."""
-        batch: list[Item] = []
-        held = 0
-        for item in items:
-            more = self._characters(item)
-            if batch and (len(batch) == ITEMS or held + more > self._most):
-                yield batch
-                batch, held = [], 0
-            batch.append(item)
-            held += more
-        if batch:
-            yield batch
+        return portions(items, ITEMS, self._characters, lambda: self._most)
 
     @contextmanager
     def timed(self, batch: Sequence[Item]) -> Iterator[None]:

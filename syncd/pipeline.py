@@ -83,10 +83,11 @@ class Pipeline:
             tally.total = 0
             return checkpoint
         read_before = tally.counts.records_read
+        writer = Writer(self._chunker, self._embedder, self._kb, self._hooks, tally, recall=self._recall)
         with ahead(self._windows(current, tally)) as windows:
             for window in windows:
                 tally.watermark = window.watermark
-                identity = self._sync(window, tally)
+                identity = self._sync(window, writer, tally)
         complete = options.limit is None or tally.counts.records_read - read_before < options.limit
         done = Checkpoint(
             tally.watermark,
@@ -108,7 +109,7 @@ class Pipeline:
             self._hooks.reached("read")
             yield window
 
-    def _sync(self, window: Window, tally: Tally) -> Identity:
+    def _sync(self, window: Window, writer: Writer, tally: Tally) -> Identity:
         self._hooks.boundary()
         with tally.timed("compare"):
             held = self._kb.fingerprints([record.document_id for record in window.records])
@@ -116,7 +117,6 @@ class Pipeline:
         self._hooks.flood.read(window.rows)
         self._hooks.flood.reject(window.rejects)
         tally.add(records_read=len(window.rejects))
-        writer = Writer(self._chunker, self._embedder, self._kb, self._hooks, tally, recall=self._recall)
         rejects = [*window.rejects, *writer.apply(changes)]
         tally.add(dead_lettered=len(rejects))
         failed = {reject.key for reject in rejects}

@@ -77,6 +77,7 @@ class Writer:
         self._tally = tally
         self._rows = rows
         self._recall = recall
+        self._pace = Pace[Change](lambda change: len(change.record.text))
 
     def apply(self, changes: Comparison) -> list[Reject]:
         """Bring the knowledge base to what a comparison found, and return the rows that cannot be brought there.
@@ -135,12 +136,11 @@ class Writer:
             )
 
         # The knowledge base is the ledger, so inside a window the order is free: texts of one length share a batch.
-        sorted_ = sorted(changes, key=lambda change: (len(change.record.text), change.record.text))
-        pace = Pace[Change](lambda change: len(change.record.text))
+        by_length = sorted(changes, key=lambda change: (len(change.record.text), change.record.text))
 
         def outcomes(batch: Sequence[Change]) -> list[Sequence[_Ready] | Reject]:
             self._hooks.boundary()
-            with pace.timed(batch):
+            with self._pace.timed(batch):
                 # A flood is noticed here, before all of a batch's rows are tried one by one.
                 return [
                     self._rejected(outcome.item.record.document_id, outcome.error)
@@ -149,7 +149,7 @@ class Writer:
                     for outcome in isolated(batch, self._made)
                 ]
 
-        with made_ahead(outcomes, pace.batches(sorted_), MADE_AT_ONCE) as made:
+        with made_ahead(outcomes, self._pace.batches(by_length), MADE_AT_ONCE) as made:
             for outcome in chain.from_iterable(made):
                 match outcome:
                     case Reject():

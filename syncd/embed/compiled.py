@@ -44,9 +44,9 @@ class CompiledModel:
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
         vectors = np.empty((len(tokens), self._dimension), dtype=np.float32)
         try:
-            sorted_ = list(batches([len(ids) for ids in tokens], self._longest))
-            read = self._run(self._padded([tokens[row] for row in rows], width) for rows, width in sorted_)
-            for (rows, _), found in zip(sorted_, read, strict=True):
+            planned = list(batches([len(ids) for ids in tokens], self._longest))
+            read = self._run(self._padded([tokens[row] for row in rows], width) for rows, width in planned)
+            for (rows, _), found in zip(planned, read, strict=True):
                 vectors[rows] = found
         except Exception as error:  # each runtime raises what it likes
             raise TransientError(f"the converted model failed: {error}", "see whether memory ran out") from error

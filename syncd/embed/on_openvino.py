@@ -15,7 +15,7 @@ from syncd.errors import PermanentError
 from syncd.ports import Vectors
 
 AT_ONCE = 32
-"""How many batches are handed over before the first one's vectors are fetched."""
+"""How many batches of a call are handed over before the first one's vectors are fetched; each keeps some memory."""
 
 
 def openvino() -> Any:
@@ -60,8 +60,8 @@ def run_on_openvino(converted: Converted, precision: Precision, threads: int) ->
                     request = idle.pop()
                 except IndexError:
                     request = compiled.create_infer_request()
-                busy.append(request)
                 request.start_async({"input_ids": ids, "attention_mask": mask})
+                busy.append(request)
                 if len(busy) == AT_ONCE:
                     yield finished(busy.popleft())
             while busy:

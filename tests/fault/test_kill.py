@@ -41,6 +41,19 @@ def test_a_kill_costs_no_more_than_the_batches_under_way(
     world.assert_in_step()
 
 
+def test_a_kill_costs_four_batches_at_most(tmp_path: Path, sqlite_url: str) -> None:
+    """When the fifth batch has been embedded, the first one is written, however many are made at once."""
+    rows = 6 * ITEMS
+    world = World.make(tmp_path, sqlite_url, window_rows=rows)
+    world.fill(1, rows)
+    done = world.run("sync", "copy", env={VARIABLE: "embedded:5"})
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    run = world.sync()
+    assert run.status == "completed"
+    assert rows - run.counts.embedded >= (5 - 4) * ITEMS
+    world.assert_in_step()
+
+
 def test_a_kill_while_a_text_shrinks_leaves_no_tail(tmp_path: Path, sqlite_url: str) -> None:
     world = World.make(tmp_path, sqlite_url)
     world.fill(1, 20, length=100)

@@ -23,6 +23,7 @@ from syncd.embed.openai.side_by_side import side_by_side
 from syncd.embed.openai.tokens import tokens_of
 from syncd.embed.texts import require_unicode
 from syncd.errors import Fault, PermanentError, RecordError
+from syncd.portions import portions
 from syncd.ports import Vectors
 
 ATTEMPTS = 6
@@ -134,15 +135,12 @@ class OpenAiEmbedder:
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[str]]:
         """Cut what is too long, and put together what fits into one request."""
-        limit, batch, tokens = self._options.max_tokens, list[str](), 0
-        for text, count in zip(texts, self.count_tokens(texts), strict=True):
-            length = min(count, limit)
-            if batch and (len(batch) == self._options.batch_texts or tokens + length > self._options.batch_tokens):
-                yield batch
-                batch, tokens = [], 0
-            batch.append(text if count <= limit else self._tokens.cut(text, limit))
-            tokens += length
-        yield batch
+        limit = self._options.max_tokens
+        counted = zip(texts, self.count_tokens(texts), strict=True)
+        for batch in portions(
+            counted, self._options.batch_texts, lambda one: min(one[1], limit), lambda: self._options.batch_tokens
+        ):
+            yield [text if count <= limit else self._tokens.cut(text, limit) for text, count in batch]
 
     def _embedded(self, texts: list[str], call: _Call) -> Vectors:
         """Return the vectors of one request's texts, or find out who is at fault that there are none."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from syncd.knowledge.chroma.layout import Entry
+from syncd.portions import portions
 
 IDS = 1000
 """Ids in one question: a store binds each as a variable, and has a limit for them."""
@@ -27,15 +28,9 @@ def cut(items: Sequence[T], most: int) -> Iterator[list[T]]:
 
 def cut_by_size(entries: Iterable[Entry], most: int, size: int) -> Iterator[list[Entry]]:
     """Cut into lists of at most so many entries and, about, so many bytes."""
-    batch: list[Entry] = []
-    weight = 0
-    for entry in entries:
-        # A vector's float travels as four bytes in base64; half the texts' characters take more than one byte.
-        more = 1000 if entry.chunk is None else 1000 + 2 * len(entry.chunk.text) + 6 * len(entry.chunk.vector)
-        if batch and (len(batch) == most or weight + more > size):
-            yield batch
-            batch, weight = [], 0
-        batch.append(entry)
-        weight += more
-    if batch:
-        yield batch
+    return portions(entries, most, _bytes, lambda: size)
+
+
+def _bytes(entry: Entry) -> int:
+    # A vector's float travels as four bytes in base64; half the texts' characters take more than one byte.
+    return 1000 if entry.chunk is None else 1000 + 2 * len(entry.chunk.text) + 6 * len(entry.chunk.vector)
