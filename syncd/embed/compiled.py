@@ -10,11 +10,12 @@ from tokenizers import Tokenizer
 
 from syncd.embed.batches import batches
 from syncd.embed.conversions import Converted
+from syncd.embed.tokens import Ids, Tokens
 from syncd.errors import TransientError
 from syncd.ports import Vectors
 
-Ids = npt.NDArray[np.int64]
-Batch = tuple[Ids, Ids]
+Numbers = npt.NDArray[np.int64]
+Batch = tuple[Numbers, Numbers]
 """Token ids and their mask, a row for each text."""
 Run = Callable[[Iterable[Batch]], Iterator[Vectors]]
 """Reads batches, and yields of each, in their order, a vector for each of its texts."""
@@ -26,10 +27,12 @@ class CompiledModel:
     Args:
         converted: the model's files.
         run: runs it.
+        tokens: of the original's tokenizer, where somebody else asks for them too.
     """
 
-    def __init__(self, converted: Converted, run: Run) -> None:
-        self._tokenizer = Tokenizer.from_file(str(converted.folder / "tokenizer.json"))
+    def __init__(self, converted: Converted, run: Run, tokens: Tokens | None) -> None:
+        self._cutting = Tokenizer.from_file(str(converted.folder / "tokenizer.json"))
+        self._tokens = tokens or Tokens(self._cutting)
         self._padding = converted.about.padding
         self._longest = converted.about.max_tokens
         self._dimension = converted.original().shape[1]
@@ -41,7 +44,7 @@ class CompiledModel:
         Raises:
             TransientError: the runtime failed, for want of memory for example.
         """
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        tokens = self._cut(texts)
         vectors = np.empty((len(tokens), self._dimension), dtype=np.float32)
         try:
             planned = list(batches([len(ids) for ids in tokens], self._longest))
@@ -53,7 +56,14 @@ class CompiledModel:
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
 
-    def _padded(self, tokens: Sequence[Sequence[int]], width: int) -> Batch:
+    def _cut(self, texts: Sequence[str]) -> list[Ids]:
+        """Return each text's ids, no more than the model reads."""
+        return [
+            ids if len(ids) <= self._longest else self._cutting.encode(text).ids
+            for text, ids in zip(texts, self._tokens.of(texts), strict=True)
+        ]
+
+    def _padded(self, tokens: Sequence[Ids], width: int) -> Batch:
         ids = np.full((len(tokens), width), self._padding, dtype=np.int64)
         mask = np.zeros_like(ids)
         for row, found in enumerate(tokens):

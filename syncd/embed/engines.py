@@ -15,6 +15,7 @@ from syncd.embed.conversions import Backend, Conversions, Converted
 from syncd.embed.model_files import Original
 from syncd.embed.processors import processors
 from syncd.embed.sample import SAMPLE, Precision, fault
+from syncd.embed.tokens import Tokens
 from syncd.errors import PermanentError
 from syncd.ports import Vectors
 
@@ -87,10 +88,12 @@ class Converter:
     Args:
         conversions: where they are kept.
         original: the model.
+        tokens: of its tokenizer, None where only torch has it.
     """
 
     conversions: Conversions
     original: Original
+    tokens: Tokens | None
 
     def load(self, backend: Backend, precision: Precision) -> Engine:
         """Return a model that has passed; one whose files are damaged is converted once more.
@@ -100,29 +103,28 @@ class Converter:
         """
         converted = self._converted(backend, precision)
         try:
-            return _checked(converted, backend, precision)
+            return self._checked(converted, backend, precision)
         except PermanentError:
             if converted.is_intact():
                 raise
         _log.warning("the converted model in %s is damaged, and is made anew", converted.folder)
         self.conversions.discard(converted)
-        return _checked(self._converted(backend, precision), backend, precision)
+        return self._checked(self._converted(backend, precision), backend, precision)
 
     def _converted(self, backend: Backend, precision: Precision) -> Converted:
         return self.conversions.find_or_make(self.original, backend, "int8" if precision == "int8" else "fp32")
 
-
-def _checked(converted: Converted, backend: Backend, precision: Precision) -> Engine:
-    try:
-        engine = CompiledModel(converted, _run(converted, backend, precision))
-        differs = fault(engine.embed(SAMPLE), converted.original(), precision)
-    except PermanentError:
-        raise
-    except Exception as error:  # a damaged file makes a runtime raise what it likes
-        raise PermanentError(f"the converted model in {converted.folder} cannot be loaded: {error}") from error
-    if differs is not None:
-        raise PermanentError(f"the converted model in {converted.folder} is not used: {differs}")
-    return engine
+    def _checked(self, converted: Converted, backend: Backend, precision: Precision) -> Engine:
+        try:
+            engine = CompiledModel(converted, _run(converted, backend, precision), self.tokens)
+            differs = fault(engine.embed(SAMPLE), converted.original(), precision)
+        except PermanentError:
+            raise
+        except Exception as error:  # a damaged file makes a runtime raise what it likes
+            raise PermanentError(f"the converted model in {converted.folder} cannot be loaded: {error}") from error
+        if differs is not None:
+            raise PermanentError(f"the converted model in {converted.folder} is not used: {differs}")
+        return engine
 
 
 def _run(converted: Converted, backend: Backend, precision: Precision) -> Run:

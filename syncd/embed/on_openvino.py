@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, cast
 
 from syncd.embed.compiled import Batch, Run
 from syncd.embed.conversions import Converted
+from syncd.embed.processors import Incapable
 from syncd.embed.sample import Precision
-from syncd.errors import PermanentError
 from syncd.ports import Vectors
 
 AT_ONCE = 32
 """How many batches of a call are handed over before the first one's vectors are fetched; each keeps some memory."""
+
+NICE = 5
+"""Above the process's own. The threads that read texts can wait, for they always have more to do; a writer that waited
+for them would in the end keep them waiting, and so would whoever asks the API."""
 
 
 def openvino() -> Any:
@@ -34,11 +40,11 @@ def run_on_openvino(converted: Converted, precision: Precision, threads: int) ->
     while Python is kept from running, as it is by every write to an embedded Chroma.
 
     Raises:
-        PermanentError: this processor does not compute in the precision that is asked for.
+        Incapable: this processor does not compute in the precision that is asked for.
     """
     core = openvino().Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise PermanentError("this processor does not compute in bf16", "set precision to auto or fp32")
+        raise Incapable("this processor does not compute in bf16", "set precision to auto or fp32")
     settings: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": threads,
@@ -49,7 +55,8 @@ def run_on_openvino(converted: Converted, precision: Precision, threads: int) ->
     if precision != "int8":
         settings["INFERENCE_PRECISION_HINT"] = {"fp32": "f32", "bf16": "bf16"}[precision]
     model = core.read_model(converted.folder / "model.xml")
-    compiled = core.compile_model(model, "CPU", settings)
+    with ThreadPoolExecutor(1, initializer=os.nice, initargs=(NICE,)) as humble:
+        compiled = humble.submit(core.compile_model, model, "CPU", settings).result()
     idle: list[Any] = []
 
     def run(batches: Iterable[Batch]) -> Iterator[Vectors]:

@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from syncd.errors import PermanentError
+
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -21,3 +23,7 @@ def processors(quota: Path = _QUOTA) -> int:
         allowed, period = quota.read_text("ascii").split()
         count = min(count, round(int(allowed) / int(period)))
     return max(1, count)
+
+
+class Incapable(PermanentError):
+    """A processor does not have what it takes: nobody's fault where something else will do."""

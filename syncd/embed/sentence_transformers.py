@@ -26,6 +26,7 @@ from syncd.embed.model_files import (
     on_the_hub,
     require_convertible,
 )
+from syncd.embed.processors import Incapable
 from syncd.embed.sample import Precision
 from syncd.embed.texts import require_unicode
 from syncd.errors import Fault, PermanentError
@@ -34,9 +35,8 @@ from syncd.model.schedule import parse_duration
 from syncd.ports import Vectors
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
     from syncd.embed.on_torch import TorchModel
+    from syncd.embed.tokens import Tokens
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,95})?")
 
@@ -160,7 +160,7 @@ class SentenceTransformerEmbedder:
             RecordError: a text is not valid Unicode.
         """
         require_unicode(texts)
-        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        return [len(ids) for ids in self._tokens.of(texts)]
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector per text, in order, of shape (len(texts), dimension).
@@ -190,9 +190,9 @@ class SentenceTransformerEmbedder:
         return self._folder.digest()
 
     @property
-    def _tokenizer(self) -> Tokenizer:
+    def _tokens(self) -> Tokens:
         with self._loading:
-            return self._loaded_tokenizer
+            return self._loaded_tokens
 
     def _require_installed(self) -> None:
         """Tell at once what a backend that was named lacks."""
@@ -217,7 +217,8 @@ class SentenceTransformerEmbedder:
             try:
                 return self._loaded(choice)
             except PermanentError as error:
-                _log.warning("%s in %s does not run the model %s: %s", *choice, self._options.model, error)
+                level = logging.INFO if isinstance(error, Incapable) else logging.WARNING
+                _log.log(level, "%s in %s does not run the model %s: %s", *choice, self._options.model, error)
         return self._loaded(last)
 
     def _loaded(self, choice: Choice) -> Engine:
@@ -233,12 +234,13 @@ class SentenceTransformerEmbedder:
     @cached_property
     def _converter(self) -> Converter:
         if self._folder is not None:
-            modules = self._folder.path / "modules.json"
+            modules, tokens = self._folder.path / "modules.json", self._tokens
             original = Original(str(self._folder.path), None, self._digest)
         else:
+            tokens = None
             original, modules = on_the_hub(self._options.model, self._options.revision)
         require_convertible(modules)
-        return Converter(Conversions(_cache(self._options.cache)), original)
+        return Converter(Conversions(_cache(self._options.cache)), original, tokens)
 
     def _torch_model(self, precision: Precision = "fp32") -> TorchModel:
         from syncd.embed.on_torch import TorchModel
@@ -254,10 +256,12 @@ class SentenceTransformerEmbedder:
         )
 
     @cached_property
-    def _loaded_tokenizer(self) -> Tokenizer:
+    def _loaded_tokens(self) -> Tokens:
         """Return a tokenizer of our own that cuts nothing off; torch is only needed when the folder has no file."""
         with self._loadable():
             from tokenizers import Tokenizer
+
+            from syncd.embed.tokens import Tokens
 
             file = self._folder.path / "tokenizer.json" if self._folder is not None else None
             if file is not None and file.is_file():
@@ -266,7 +270,7 @@ class SentenceTransformerEmbedder:
                 tokenizer = Tokenizer.from_str(self._torch_model().model.tokenizer.backend_tokenizer.to_str())
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        return tokenizer
+        return Tokens(tokenizer)
 
     @contextmanager
     def _loadable(self) -> Iterator[None]:

@@ -113,7 +113,8 @@ def test_counting_and_naming_do_not_load_torch() -> None:
     assert ended.stderr.strip() == ""
 
 
-def test_loading_is_silent_and_stays_on_this_machine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processor", [{}, {"ONEDNN_MAX_CPU_ISA": "AVX2"}], ids=["as it is", "without bf16"])
+def test_loading_is_silent_and_stays_on_this_machine(processor: dict[str, str], tmp_path: Path) -> None:
     """No progress bar, no advice, and no connection is tried: every one of them would raise here."""
     program = (
         "import socket\n"
@@ -123,7 +124,7 @@ def test_loading_is_silent_and_stays_on_this_machine(tmp_path: Path) -> None:
         "from syncd.embed.sentence_transformers import SentenceTransformerEmbedder as E, SentenceTransformerOptions as O\n"
         "print(E(O(device='cpu')).embed(['hello', 'world']).shape)\n"
     )
-    environment = {**os.environ, "HF_HOME": str(tmp_path)}
+    environment = {**os.environ, **processor, "HF_HOME": str(tmp_path)}
     ended = subprocess.run(
         [sys.executable, "-W", "default", "-c", program], capture_output=True, text=True, check=False, env=environment
     )
