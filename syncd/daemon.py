@@ -31,6 +31,7 @@ from syncd.rebuild import Rebuild
 from syncd.reload import Configuration, Reload
 from syncd.runner import LEASE_TTL, Runner
 from syncd.scheduler import Scheduler
+from syncd.signals import answered
 from syncd.state import Bounds, RunLine, State, owner_id
 from syncd.telemetry import Metrics, RunLog, bound
 from syncd.telemetry.readings import job_readings
@@ -92,13 +93,13 @@ class Daemon:
             ConfigError: the configuration cannot be used.
             Unavailable: the state, the port or an embedded knowledge base belongs to somebody else or is broken.
         """
-        self._handle_signals()
-        whole = self.serve()
-        log.info("stopped")
-        if not whole:
-            # A thread inside a library can keep the interpreter from ending, or crash it on its way out.
-            logging.shutdown()
-            os._exit(0)
+        with answered((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), self._answer, self._break_off):
+            whole = self.serve()
+            log.info("stopped")
+            if not whole:
+                # A thread inside a library can keep the interpreter from ending, or crash it on its way out.
+                logging.shutdown()
+                os._exit(0)
 
     def stop(self) -> None:
         """Ask `serve` to return, from any thread."""
@@ -223,19 +224,19 @@ class Daemon:
                 log.error("knowledge base %s cannot be opened yet: %s", name, error)
         self._opening = False
 
-    def _handle_signals(self) -> None:
-        def stop(number: int, _frame: object) -> None:
-            if self._stop.is_set() and number == signal.SIGINT:
-                # Whatever is half done is done again: nothing was committed for it.
-                os._exit(SECOND_INTERRUPT)
-            self.stop()
-            if self._opening:
-                self._opening = False
-                raise _StoppedEarly
+    def _answer(self, number: signal.Signals) -> None:
+        if number is signal.SIGHUP:
+            self.reload()
+            return
+        if self._stop.is_set() and number is signal.SIGINT:
+            # Whatever is half done is done again: nothing was committed for it.
+            os._exit(SECOND_INTERRUPT)
+        self.stop()
 
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
-        signal.signal(signal.SIGHUP, lambda _number, _frame: self.reload())
+    def _break_off(self, number: signal.Signals) -> None:
+        if self._opening and number is not signal.SIGHUP:
+            self._opening = False
+            raise _StoppedEarly
 
     def _keep_house(
         self,

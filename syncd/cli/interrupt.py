@@ -7,25 +7,23 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from syncd.signals import answered
+
 SECOND_INTERRUPT = 130
 
 
 @contextmanager
 def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` at the first SIGINT or SIGTERM inside the block, and exit at the second SIGINT."""
+    """Call `stop` in a thread at the first SIGINT or SIGTERM inside the block, and exit at the second SIGINT."""
     asked = False
 
-    def handle(number: int, _frame: object) -> None:
+    def answer(number: signal.Signals) -> None:
         nonlocal asked
-        if asked and number == signal.SIGINT:
+        if asked and number is signal.SIGINT:
             # Whatever is half done is done again by the next run: nothing was committed for it.
             os._exit(SECOND_INTERRUPT)
         asked = True
         stop()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with answered((signal.SIGINT, signal.SIGTERM), answer):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

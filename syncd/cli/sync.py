@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,9 +100,7 @@ def run_all(
 
     def interrupted() -> None:
         stop.ask(asked_to_stop())
-        # A signal may come in the middle of a write to the same stream, which cannot be entered twice.
-        said = "stopping at the end of this batch; Ctrl-C again stops at once"
-        threading.Thread(target=terminal.note, args=(said, "yellow")).start()
+        terminal.note("stopping at the end of this batch; Ctrl-C again stops at once", "yellow")
 
     with ExitStack() as stack:
         state = State.open(settings.state.get_secret_value())

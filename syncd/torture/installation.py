@@ -26,6 +26,7 @@ from syncd.parts import Parts
 from syncd.plugins import Plugins
 from syncd.ports import Embedder, KnowledgeBase, Vectors
 from syncd.runner import LEASE_TTL, Runner
+from syncd.signals import answered
 from syncd.state import State, is_alive, owner_id
 from syncd.torture.changes import MARK
 from syncd.torture.process import Trace
@@ -235,9 +236,9 @@ class Installation:
         """
         settings, parts = self.open(trace)
         stop = Stop()
-        signal.signal(signal.SIGTERM, lambda *_: stop.ask(Cancelled("it was asked to stop")))
-        # First of all: a store that a kill has left open is examined in a fork, and nothing here has a thread yet.
-        with parts.target(KNOWLEDGE_BASE) as target:
+        asked = Cancelled("it was asked to stop")
+        # In this order: a store that a kill has left open is examined in a fork, which wants no thread beside it.
+        with parts.target(KNOWLEDGE_BASE) as target, answered((signal.SIGTERM,), lambda _: stop.ask(asked)):
             run = _run(settings, parts, stop, trace, number, plan, RunOptions(sweep=sweep))
             trace.tell(run=str(run.status), error=run.error)
             answer = then(target.knowledge_base)

@@ -56,6 +56,12 @@ def test_files_stay_small_and_whole(path: Path) -> None:
     assert re.findall(r"^\s*print\(|\bTODO\b|\bFIXME\b|\bXXX\b|NotImplemented\b", text, re.MULTILINE) == []
 
 
+def test_signals_are_handled_in_one_place() -> None:
+    """A handler runs where the main thread may hold a lock; only `syncd.signals` knows how to answer there."""
+    handling = [path for path in SOURCES if re.search(r"\bsignal\.signal\(", path.read_text(encoding="utf-8"))]
+    assert handling == [ROOT / "syncd" / "signals.py"]
+
+
 def test_every_invariant_is_cited_where_it_is_kept() -> None:
     """Each numbered invariant is named by the code that enforces it, and no other number is."""
     promised = set(re.findall(r"^(\d+)\. ", DRAWING.partition("## Invariants")[2].partition("\n## ")[0], re.MULTILINE))
