@@ -16,7 +16,10 @@ filter_values: st.SearchStrategy[FilterValue] = st.one_of(
     st.text(),
     st.dates(),
     st.datetimes(),
-    st.datetimes(timezones=st.timezones()).map(lambda moment: moment.astimezone(UTC)),
+    # A day from either end of the calendar, which UTC's has not everywhere.
+    st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.timezones()).map(
+        lambda moment: moment.astimezone(UTC)
+    ),
 )
 clocks = st.datetimes(datetime(1990, 1, 1), timezones=st.just(UTC))
 watermarks = st.builds(
