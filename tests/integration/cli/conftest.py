@@ -196,7 +196,9 @@ Call = Callable[..., Done]
 
 
 @pytest.fixture
-def call(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+def call(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logging_as_before: None
+) -> Iterator[Call]:
     """Run a command in the shop's folder, inside this process: a process of its own would take a second to start."""
 
     def run(*arguments: str) -> Done:

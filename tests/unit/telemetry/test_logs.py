@@ -8,7 +8,6 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Iterator
 from io import StringIO
 from logging.handlers import BufferingHandler
 from typing import Any
@@ -31,18 +30,7 @@ class Terminal(StringIO):
         return True
 
 
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """Give the process back the logging that it had."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in ("httpx", "uvicorn", "chromadb")}
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, before in levels.items():
-        logging.getLogger(name).setLevel(before)
-    logging.captureWarnings(False)
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 def fail(error: Exception) -> None:
