@@ -1,4 +1,7 @@
-"""A signal's answer may take the locks that the main thread holds."""
+"""A signal's answer may take the locks that the main thread holds.
+
+The signals are those that do nothing to a process without a handler.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,10 @@ def test_an_answer_waits_for_a_lock_that_the_main_thread_holds_without_stopping_
         with lock:
             done.set()
 
-    with answered((signal.SIGUSR1,), answer):
+    with answered((signal.SIGURG,), answer):
         with lock:
             # Its handler runs here, before the next line.
-            signal.raise_signal(signal.SIGUSR1)
+            signal.raise_signal(signal.SIGURG)
             assert not done.is_set()
         assert done.wait(DEADLINE_SECONDS)
 
@@ -31,13 +34,13 @@ def test_an_answer_waits_for_a_lock_that_the_main_thread_holds_without_stopping_
 def test_signals_are_answered_in_order_outside_the_main_thread() -> None:
     answers: SimpleQueue[tuple[signal.Signals, str]] = SimpleQueue()
     with answered(
-        (signal.SIGUSR1, signal.SIGUSR2), lambda number: answers.put((number, threading.current_thread().name))
+        (signal.SIGURG, signal.SIGWINCH), lambda number: answers.put((number, threading.current_thread().name))
     ):
-        signal.raise_signal(signal.SIGUSR2)
-        signal.raise_signal(signal.SIGUSR1)
+        signal.raise_signal(signal.SIGWINCH)
+        signal.raise_signal(signal.SIGURG)
         assert [answers.get(timeout=DEADLINE_SECONDS) for _ in range(2)] == [
-            (signal.SIGUSR2, "signals"),
-            (signal.SIGUSR1, "signals"),
+            (signal.SIGWINCH, "signals"),
+            (signal.SIGURG, "signals"),
         ]
 
 
@@ -48,7 +51,7 @@ def test_the_block_can_be_broken_off_at_once_and_the_handlers_before_it_come_bac
     def break_off(_: signal.Signals) -> None:
         raise BrokenOff
 
-    before = signal.getsignal(signal.SIGUSR1)
-    with pytest.raises(BrokenOff), answered((signal.SIGUSR1,), lambda _: None, break_off):
-        signal.raise_signal(signal.SIGUSR1)
-    assert signal.getsignal(signal.SIGUSR1) is before
+    before = signal.getsignal(signal.SIGURG)
+    with pytest.raises(BrokenOff), answered((signal.SIGURG,), lambda _: None, break_off):
+        signal.raise_signal(signal.SIGURG)
+    assert signal.getsignal(signal.SIGURG) is before
