@@ -1,57 +1,70 @@
-"""A signal's answer may take the locks that the main thread holds.
-
-The signals are those that do nothing to a process without a handler.
-"""
+"""A signal's answer may take the locks that the main thread holds; tried in processes of their own."""
 
 from __future__ import annotations
 
-import signal
-import threading
+import subprocess
+import sys
+
+HEAD = """
+import signal, threading
 from queue import SimpleQueue
-
-import pytest
-
 from syncd.signals import answered
+"""
 
-DEADLINE_SECONDS = 60
+LOCKED = """
+lock, done = threading.Lock(), threading.Event()
+
+def answer(_):
+    with lock:
+        done.set()
+
+with answered((signal.SIGUSR1,), answer):
+    with lock:
+        # Its handler runs here, before the next line.
+        signal.raise_signal(signal.SIGUSR1)
+        print(done.is_set())
+    print(done.wait(60))
+"""
+
+IN_ORDER = """
+answers = SimpleQueue()
+with answered((signal.SIGUSR1, signal.SIGUSR2), lambda number: answers.put((number, threading.current_thread()))):
+    signal.raise_signal(signal.SIGUSR2)
+    signal.raise_signal(signal.SIGUSR1)
+    for _ in range(2):
+        number, thread = answers.get(timeout=60)
+        print(number.name, thread is threading.main_thread())
+"""
+
+BROKEN_OFF = """
+def break_off(number):
+    raise KeyError(number.name)
+
+try:
+    with answered((signal.SIGUSR1,), lambda _: None, break_off):
+        signal.raise_signal(signal.SIGUSR1)
+        print("never reached")
+except KeyError as error:
+    print(error.args[0], signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL)
+"""
+
+
+def told(program: str) -> list[str]:
+    """Run a program, and return the lines that it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", HEAD + program], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
 
 
 def test_an_answer_waits_for_a_lock_that_the_main_thread_holds_without_stopping_it() -> None:
-    lock, done = threading.Lock(), threading.Event()
-
-    def answer(_: signal.Signals) -> None:
-        with lock:
-            done.set()
-
-    with answered((signal.SIGURG,), answer):
-        with lock:
-            # Its handler runs here, before the next line.
-            signal.raise_signal(signal.SIGURG)
-            assert not done.is_set()
-        assert done.wait(DEADLINE_SECONDS)
+    assert told(LOCKED) == ["False", "True"]
 
 
 def test_signals_are_answered_in_order_outside_the_main_thread() -> None:
-    answers: SimpleQueue[tuple[signal.Signals, str]] = SimpleQueue()
-    with answered(
-        (signal.SIGURG, signal.SIGWINCH), lambda number: answers.put((number, threading.current_thread().name))
-    ):
-        signal.raise_signal(signal.SIGWINCH)
-        signal.raise_signal(signal.SIGURG)
-        assert [answers.get(timeout=DEADLINE_SECONDS) for _ in range(2)] == [
-            (signal.SIGWINCH, "signals"),
-            (signal.SIGURG, "signals"),
-        ]
+    assert told(IN_ORDER) == ["SIGUSR2 False", "SIGUSR1 False"]
 
 
 def test_the_block_can_be_broken_off_at_once_and_the_handlers_before_it_come_back() -> None:
-    class BrokenOff(BaseException):
-        pass
-
-    def break_off(_: signal.Signals) -> None:
-        raise BrokenOff
-
-    before = signal.getsignal(signal.SIGURG)
-    with pytest.raises(BrokenOff), answered((signal.SIGURG,), lambda _: None, break_off):
-        signal.raise_signal(signal.SIGURG)
-    assert signal.getsignal(signal.SIGURG) is before
+    assert told(BROKEN_OFF) == ["SIGUSR1 True"]
