@@ -93,7 +93,7 @@ class Daemon:
             ConfigError: the configuration cannot be used.
             Unavailable: the state, the port or an embedded knowledge base belongs to somebody else or is broken.
         """
-        with answered((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), self._answer, self._break_off):
+        with answered((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), self._answer, self._at_once):
             whole = self.serve()
             log.info("stopped")
             if not whole:
@@ -227,13 +227,13 @@ class Daemon:
     def _answer(self, number: signal.Signals) -> None:
         if number is signal.SIGHUP:
             self.reload()
-            return
+        else:
+            self.stop()
+
+    def _at_once(self, number: signal.Signals) -> None:
         if self._stop.is_set() and number is signal.SIGINT:
             # Whatever is half done is done again: nothing was committed for it.
             os._exit(SECOND_INTERRUPT)
-        self.stop()
-
-    def _break_off(self, number: signal.Signals) -> None:
         if self._opening and number is not signal.SIGHUP:
             self._opening = False
             raise _StoppedEarly

@@ -14,16 +14,15 @@ SECOND_INTERRUPT = 130
 
 @contextmanager
 def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` in a thread at the first SIGINT or SIGTERM inside the block, and exit at the second SIGINT."""
+    """Call `stop` in a thread at each SIGINT or SIGTERM in the block; exit at once at a SIGINT that is not the first."""
     asked = False
 
-    def answer(number: signal.Signals) -> None:
+    def at_once(number: signal.Signals) -> None:
         nonlocal asked
         if asked and number is signal.SIGINT:
             # Whatever is half done is done again by the next run: nothing was committed for it.
             os._exit(SECOND_INTERRUPT)
         asked = True
-        stop()
 
-    with answered((signal.SIGINT, signal.SIGTERM), answer):
+    with answered((signal.SIGINT, signal.SIGTERM), lambda _: stop(), at_once):
         yield

@@ -48,13 +48,28 @@ except KeyError as error:
     print(error.args[0], signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL)
 """
 
+STUCK = """
+from syncd.cli.interrupt import on_interrupt
 
-def told(program: str) -> list[str]:
-    """Run a program, and return the lines that it prints."""
+begun = threading.Event()
+
+def stop():
+    begun.set()
+    threading.Event().wait()
+
+with on_interrupt(stop):
+    signal.raise_signal(signal.SIGINT)
+    begun.wait(60)
+    signal.raise_signal(signal.SIGINT)
+"""
+
+
+def told(program: str, status: int = 0) -> list[str]:
+    """Run a program that ends with this status, and return the lines that it prints."""
     done = subprocess.run(
         [sys.executable, "-c", HEAD + program], capture_output=True, text=True, check=False, timeout=120
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (status, "")
     return done.stdout.splitlines()
 
 
@@ -68,3 +83,7 @@ def test_signals_are_answered_in_order_outside_the_main_thread() -> None:
 
 def test_the_block_can_be_broken_off_at_once_and_the_handlers_before_it_come_back() -> None:
     assert told(BROKEN_OFF) == ["SIGUSR1 True"]
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_answer_to_the_first() -> None:
+    assert told(STUCK, status=130) == []
