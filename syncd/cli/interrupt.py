@@ -14,7 +14,7 @@ SECOND_INTERRUPT = 130
 
 @contextmanager
 def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` in a thread at each SIGINT or SIGTERM in the block; exit at once at a SIGINT that is not the first."""
+    """Call `stop` in a thread at each SIGINT or SIGTERM in the block; exit at once at a SIGINT after the first signal."""
     asked = False
 
     def at_once(number: signal.Signals) -> None:
