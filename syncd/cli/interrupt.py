@@ -14,7 +14,7 @@ SECOND_INTERRUPT = 130
 
 @contextmanager
 def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` in a thread at each SIGINT or SIGTERM in the block; exit at once at a SIGINT after the first signal."""
+    """Call `stop` in a thread at each SIGINT or SIGTERM in the block, but exit at once at a SIGINT after another."""
     asked = False
 
     def at_once(number: signal.Signals) -> None:
