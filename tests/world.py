@@ -175,7 +175,8 @@ class World:
         """Every chunk with its metadata, read with the store's own client, each of them found by its own vector.
 
         An embedded Chroma rebuilds what it has not yet persisted of its index at each opening, with threads that race: an
-        opening may miss a vector, another one each time. What is damaged is missed every time.
+        opening may miss a vector, another one each time. What is damaged is missed every time. Chunks of equal texts are
+        equally near, so that so many answers are asked for that none of them can hide another.
         """
         unreachable: set[str] | None = None
         for _ in range(4):
@@ -184,7 +185,10 @@ class World:
                 held = collection.get(include=["metadatas", "embeddings"])
                 if not held["ids"]:
                     return {}
-                found = collection.query(query_embeddings=held["embeddings"], n_results=5, include=["distances"])
+                _, twins = np.unique(held["embeddings"], axis=0, return_counts=True)
+                found = collection.query(
+                    query_embeddings=held["embeddings"], n_results=4 + int(twins.max()), include=[]
+                )
             missed = {id_ for id_, near in zip(held["ids"], found["ids"], strict=True) if id_ not in near}
             unreachable = missed if unreachable is None else unreachable & missed
             if not unreachable:
