@@ -35,7 +35,7 @@ def _picture(sizes: dict[str, Any], file: Path) -> None:
             panel.plot([int(size) for size in sizes], costs, "o-", color=colour, label=_NAMES[name])
         panel.set(title=what, xscale="log", xlabel="documents held")
         panel.set_ylim(bottom=0)
-        panel.set_xticks([int(size) for size in sizes], [f"{int(size):,}" for size in sizes])
+        panel.set_xticks([int(size) for size in sizes], [f"{int(size) // 1000} k" for size in sizes])
         panel.minorticks_off()
         panel.grid(visible=True, alpha=0.3)
     panels[0].set_ylabel("processor ms a document")
