@@ -24,7 +24,9 @@ demo: $(INSTALLED) ## Sync a table of real text and find things in it by meaning
 run: $(INSTALLED) ## Run the daemon on the example configuration in config/
 	$(BIN)/syncd run --config config
 
+# The tests start syncd many hundred times; where Python keeps no bytecode, each of these would compile all of it.
 test: $(FOR_TESTS) ## Run the whole test suite, against real services
+	@$(BIN)/python -m compileall -q syncd
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 coverage: $(FOR_TESTS) ## Run it again, slower, and list the lines that no test reaches

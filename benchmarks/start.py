@@ -6,6 +6,7 @@ python -m benchmarks.start --repeats 10 --json docs/performance/start.json
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import statistics
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import httpx
 
+import syncd
 from benchmarks.place import Place
 
 HASHING = "{type: hashing}"
@@ -91,6 +93,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--json", type=Path, help="where the figures go")
     given = parser.parse_args()
+    # An installation by pip comes with its bytecode, a checkout need not have it.
+    compileall.compile_dir(Path(syncd.__file__).parent, quiet=1)
     found = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
