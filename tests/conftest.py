@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,11 +54,8 @@ def postgres_server() -> Iterator[sa.URL]:
 
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[sa.URL]:
-    """A running MariaDB server; where none is installed the test is skipped, unless SYNCD_REQUIRE_SERVICES is set."""
-    if shutil.which("mariadbd") is None:
-        if os.environ.get("SYNCD_REQUIRE_SERVICES"):
-            pytest.fail("mariadbd is not installed: apt-get install mariadb-server")
-        pytest.skip("mariadbd is not installed")
+    """A running MariaDB server."""
+    services.program("mariadbd", "mariadb-server")
     with services.mariadb_server() as url:
         yield url
 

@@ -13,12 +13,26 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pymysql
+import pytest
 import sqlalchemy as sa
 
 _numbers = itertools.count(1)
+
+
+def lacking(what: str) -> NoReturn:
+    """Skip a test that this machine cannot run; where SYNCD_REQUIRE_SERVICES is set, fail it."""
+    if os.environ.get("SYNCD_REQUIRE_SERVICES"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def program(name: str, package: str) -> str:
+    """Return where a program lies that the package brings, or end as `lacking` does."""
+    return shutil.which(name) or lacking(f"{name} is not installed: apt-get install {package}")
 
 
 @contextmanager

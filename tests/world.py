@@ -176,7 +176,7 @@ class World:
 
         An embedded Chroma rebuilds what it has not yet persisted of its index at each opening, with threads that race: an
         opening may miss a vector, another one each time. What is damaged is missed every time. Chunks of equal texts are
-        equally near, so that so many answers are asked for that none of them can hide another.
+        equally near: a chunk may come after as many more as there are others like it.
         """
         unreachable: set[str] | None = None
         for _ in range(4):
@@ -185,11 +185,11 @@ class World:
                 held = collection.get(include=["metadatas", "embeddings"])
                 if not held["ids"]:
                     return {}
-                _, twins = np.unique(held["embeddings"], axis=0, return_counts=True)
-                found = collection.query(
-                    query_embeddings=held["embeddings"], n_results=4 + int(twins.max()), include=[]
-                )
-            missed = {id_ for id_, near in zip(held["ids"], found["ids"], strict=True) if id_ not in near}
+                _, kinds, counts = np.unique(held["embeddings"], axis=0, return_inverse=True, return_counts=True)
+                allowed = (4 + counts[kinds.ravel()]).tolist()
+                found = collection.query(query_embeddings=held["embeddings"], n_results=max(allowed), include=[])
+            answers = zip(held["ids"], found["ids"], allowed, strict=True)
+            missed = {id_ for id_, near, most in answers if id_ not in near[:most]}
             unreachable = missed if unreachable is None else unreachable & missed
             if not unreachable:
                 return dict(zip(held["ids"], held["metadatas"], strict=True))

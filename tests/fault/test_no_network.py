@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.services import program
 from tests.world import World
 
 _CONNECTED = re.compile(r"connect\(\d+, \{sa_family=(\w+)(.*?)\}")
@@ -17,13 +16,8 @@ _CONNECTED = re.compile(r"connect\(\d+, \{sa_family=(\w+)(.*?)\}")
 
 @pytest.fixture
 def strace() -> str:
-    """The program strace; without it the test is skipped, unless SYNCD_REQUIRE_SERVICES is set."""
-    found = shutil.which("strace")
-    if found is None:
-        if os.environ.get("SYNCD_REQUIRE_SERVICES"):
-            pytest.fail("strace is not installed: apt-get install strace")
-        pytest.skip("strace is not installed")
-    return found
+    """The program strace."""
+    return program("strace", "strace")
 
 
 def test_no_connection_leads_beyond_this_machine(tmp_path: Path, sqlite_url: str, strace: str) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
 
 from syncd.model.access import Scope
+from tests.services import program
 
 from .conftest import World
 
@@ -66,13 +64,10 @@ def test_the_start_script_shows_the_description_and_sends_it_nowhere(client: htt
 
 def test_the_scripts_are_sound(client: httpx.Client) -> None:
     """A script that cannot be read would leave the page empty."""
-    if shutil.which("node") is None:
-        if os.environ.get("SYNCD_REQUIRE_SERVICES"):
-            pytest.fail("node is not installed: apt-get install nodejs")
-        pytest.skip("node is not installed")
+    node = program("node", "nodejs")
     for name in ("swagger-ui-bundle.js", "start.js"):
         script = client.get(f"/docs/{name}").text
-        done = subprocess.run(["node", "--check", "-"], input=script, capture_output=True, text=True, check=False)
+        done = subprocess.run([node, "--check", "-"], input=script, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
 
