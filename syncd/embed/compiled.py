@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from syncd.embed.batches import batches
 from syncd.embed.conversions import Converted
 from syncd.embed.tokens import Ids, Tokens
+from syncd.embed.vectors import unit
 from syncd.errors import TransientError
 from syncd.ports import Vectors
 
@@ -53,8 +54,7 @@ class CompiledModel:
                 vectors[rows] = found
         except Exception as error:  # each runtime raises what it likes
             raise TransientError(f"the converted model failed: {error}", "see whether memory ran out") from error
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return vectors
+        return unit(vectors)
 
     def _cut(self, texts: Sequence[str]) -> list[Ids]:
         """Return each text's ids, no more than the model reads."""

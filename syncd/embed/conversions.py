@@ -31,7 +31,7 @@ Weights = Literal["fp32", "int8"]
 
 REFUSED = 3
 """The exit status of a conversion that would fail again."""
-_FORMAT = 1
+_FORMAT = 2
 _ABOUT = "about.json"
 _ORIGINAL = "original.npy"
 _MAKERS = {

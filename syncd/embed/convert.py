@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,10 +20,13 @@ from sentence_transformers import SentenceTransformer
 
 from syncd.embed.conversions import REFUSED, About, complete
 from syncd.embed.on_openvino import openvino
-from syncd.embed.sample import SAMPLE
+from syncd.embed.sample import SAMPLE, fault
+from syncd.embed.vectors import unit
+from syncd.ports import Vectors
 
 _INPUTS = ("input_ids", "attention_mask")
 _OUTPUT = "sentence_embedding"
+_EXAMPLES = ("hello world", "a longer text than that")
 
 
 class _Whole(torch.nn.Module):  # type: ignore[misc]  # torch is not looked into
@@ -33,6 +38,26 @@ class _Whole(torch.nn.Module):  # type: ignore[misc]  # torch is not looked into
 
     def forward(self, input_ids: Any, attention_mask: Any) -> Any:
         return self._model({"input_ids": input_ids, "attention_mask": attention_mask})[_OUTPUT]
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A model that is converted.
+
+    Args:
+        whole: from token ids to the vector.
+        tokenizer: the model's own.
+        reference: its unit vectors of the sample.
+    """
+
+    whole: _Whole
+    tokenizer: Any
+    reference: Vectors
+
+    def inputs(self, texts: Sequence[str], kind: Literal["np", "pt"]) -> dict[str, Any]:
+        """Return what the model reads of some texts, as numpy's arrays or torch's."""
+        read = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors=kind)
+        return {name: read[name] for name in _INPUTS}
 
 
 def convert(order: dict[str, Any]) -> None:
@@ -49,13 +74,10 @@ def convert(order: dict[str, Any]) -> None:
         raise ValueError("it puts a prompt before each text")
     into = Path(order["into"])
     tokenizer = _save_tokenizer(model, into)
-    reference = model.encode(list(SAMPLE), normalize_embeddings=True, show_progress_bar=False)
-    example = tokenizer(["hello world", "a longer text than that"], padding=True, return_tensors="pt")
+    reference = np.asarray(model.encode(list(SAMPLE), normalize_embeddings=True, show_progress_bar=False), np.float32)
     with torch.no_grad():
-        _EXPORTS[order["backend"]](
-            _Whole(model).eval(), tuple(example[name] for name in _INPUTS), into, order["weights"]
-        )
-    complete(into, About(int(model.max_seq_length), int(tokenizer.pad_token_id)), np.asarray(reference, np.float32))
+        _EXPORTS[order["backend"], order["weights"]](_Subject(_Whole(model).eval(), tokenizer, reference), into)
+    complete(into, About(int(model.max_seq_length), int(tokenizer.pad_token_id)), reference)
 
 
 def _save_tokenizer(model: Any, into: Path) -> Any:
@@ -69,22 +91,37 @@ def _save_tokenizer(model: Any, into: Path) -> Any:
     return own
 
 
-def _to_openvino(whole: _Whole, example: tuple[Any, ...], into: Path, weights: str) -> None:
-    ov = openvino()
-    converted = ov.convert_model(whole, example_input=dict(zip(_INPUTS, example, strict=True)))
-    if weights == "int8":
-        import nncf
-
-        # Activations stay as they are: quantized too, they cost plain questions a cosine of 0.1.
-        converted = nncf.compress_weights(converted, mode=nncf.CompressWeightsMode.INT8_SYM)
-    ov.save_model(converted, into / "model.xml", compress_to_fp16=False)
+def _to_openvino(subject: _Subject, into: Path) -> None:
+    _save_openvino(_in_openvino(subject), into)
 
 
-def _to_onnx(whole: _Whole, example: tuple[Any, ...], into: Path, _weights: str) -> None:
+def _to_openvino_in_int8(subject: _Subject, into: Path) -> None:
+    from syncd.embed.quantize import quantized
+
+    def inputs(text: str) -> dict[str, Any]:
+        return subject.inputs([text], "np")
+
+    def near(model: Any) -> bool:
+        run = openvino().compile_model(model, "CPU")
+        vectors = unit(np.concatenate([run(inputs(text))[0] for text in SAMPLE]))
+        return fault(vectors, subject.reference, "int8") is None
+
+    _save_openvino(quantized(_in_openvino(subject), inputs, near), into)
+
+
+def _in_openvino(subject: _Subject) -> Any:
+    return openvino().convert_model(subject.whole, example_input=subject.inputs(_EXAMPLES, "pt"))
+
+
+def _save_openvino(model: Any, into: Path) -> None:
+    openvino().save_model(model, into / "model.xml", compress_to_fp16=False)
+
+
+def _to_onnx(subject: _Subject, into: Path) -> None:
     rows, tokens = torch.export.Dim("rows", min=1), torch.export.Dim("tokens", min=2)
     torch.onnx.export(
-        whole,
-        example,
+        subject.whole,
+        tuple(subject.inputs(_EXAMPLES, "pt").values()),
         into / "model.onnx",
         input_names=list(_INPUTS),
         output_names=[_OUTPUT],
@@ -94,7 +131,11 @@ def _to_onnx(whole: _Whole, example: tuple[Any, ...], into: Path, _weights: str)
     )
 
 
-_EXPORTS = {"openvino": _to_openvino, "onnx": _to_onnx}
+_EXPORTS = {
+    ("openvino", "fp32"): _to_openvino,
+    ("openvino", "int8"): _to_openvino_in_int8,
+    ("onnx", "fp32"): _to_onnx,
+}
 
 
 def main() -> int:

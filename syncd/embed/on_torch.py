@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from syncd.embed.sample import SAMPLE, Precision, fault
+from syncd.embed.vectors import unit
 from syncd.errors import PermanentError, TransientError
 from syncd.ports import Vectors
 
@@ -70,11 +71,11 @@ class TorchModel:
                     batch_size=self._batch_size,
                     show_progress_bar=False,
                     convert_to_numpy=True,
-                    normalize_embeddings=True,
                 )
         except RuntimeError as error:
             raise TransientError(f"the model failed: {error}", "when memory ran out, lower batch_size") from error
-        return np.asarray(vectors, dtype=np.float32)
+        # Here, because in bf16 the model's own division leaves lengths of 0.996 to 1.004.
+        return unit(np.asarray(vectors, dtype=np.float32))
 
     def _narrow(self) -> None:
         exact = self.embed(SAMPLE)
