@@ -47,16 +47,18 @@ class _Subject:
     Args:
         whole: from token ids to the vector.
         tokenizer: the model's own.
+        longest: how many tokens the model reads.
         reference: its unit vectors of the sample.
     """
 
     whole: _Whole
     tokenizer: Any
+    longest: int
     reference: Vectors
 
     def inputs(self, texts: Sequence[str], kind: Literal["np", "pt"]) -> dict[str, Any]:
         """Return what the model reads of some texts, as numpy's arrays or torch's."""
-        read = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors=kind)
+        read = self.tokenizer(list(texts), padding=True, truncation=True, max_length=self.longest, return_tensors=kind)
         return {name: read[name] for name in _INPUTS}
 
 
@@ -73,20 +75,22 @@ def convert(order: dict[str, Any]) -> None:
     if model.default_prompt_name is not None:
         raise ValueError("it puts a prompt before each text")
     into = Path(order["into"])
-    tokenizer = _save_tokenizer(model, into)
+    longest = int(model.max_seq_length)
+    tokenizer = _save_tokenizer(model, longest, into)
     reference = np.asarray(model.encode(list(SAMPLE), normalize_embeddings=True, show_progress_bar=False), np.float32)
+    subject = _Subject(_Whole(model).eval(), tokenizer, longest, reference)
     with torch.no_grad():
-        _EXPORTS[order["backend"], order["weights"]](_Subject(_Whole(model).eval(), tokenizer, reference), into)
-    complete(into, About(int(model.max_seq_length), int(tokenizer.pad_token_id)), reference)
+        _EXPORTS[order["backend"], order["weights"]](subject, into)
+    complete(into, About(longest, int(tokenizer.pad_token_id)), reference)
 
 
-def _save_tokenizer(model: Any, into: Path) -> Any:
+def _save_tokenizer(model: Any, longest: int, into: Path) -> Any:
     from tokenizers import Tokenizer
 
     own = model.tokenizer
     tokenizer = Tokenizer.from_str(own.backend_tokenizer.to_str())
     tokenizer.no_padding()
-    tokenizer.enable_truncation(int(model.max_seq_length))
+    tokenizer.enable_truncation(longest)
     tokenizer.save(str(into / "tokenizer.json"))
     return own
 

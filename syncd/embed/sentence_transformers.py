@@ -66,9 +66,9 @@ class SentenceTransformerOptions(Model):
     of at least 0.9999; on anything but a CPU that is torch. `openvino` and `onnx` run it on the CPU."""
 
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
-    """What it computes in; `bf16` needs a processor that has it. `auto` never takes `int8`, which is faster still,
-    keeps the model in a quarter of the space, needs a `backend`, and changes the vectors a little, so that they are an
-    embedding of their own."""
+    """What it computes in; `bf16` needs a processor that has it. `auto` never takes `int8`, which is faster still on
+    many processors, keeps the model in a quarter of the space, needs a `backend`, and changes the vectors a little, so
+    that they are an embedding of their own."""
 
     cache: str | None = Field(default=None, min_length=1)
     """The folder for converted models, which OpenVINO and ONNX Runtime need; `syncd` in `$XDG_CACHE_HOME`, or in

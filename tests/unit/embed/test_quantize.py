@@ -57,8 +57,11 @@ def test_matrices_are_multiplied_in_eight_bits_but_not_what_attention_found(mode
 
 
 def test_where_that_is_too_far_only_the_weights_are(model: Any) -> None:
-    """What lies between them stays as it was."""
-    made = quantized(model, _letters, lambda _: False)
+    """What lies between them stays as it was; where that is too far as well, there is no such model."""
+    answers = iter([False, True])
+    made = quantized(model, _letters, lambda _: next(answers))
+    with pytest.raises(ValueError, match="not near enough"):
+        quantized(model, _letters, lambda _: False)
     assert "FakeQuantize" not in _kinds(made)
     assert "i8" in {node.get_element_type().get_type_name() for node in made.get_ops() if _is_constant(node)}
     assert "FakeQuantize" not in _kinds(model)
