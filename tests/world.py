@@ -29,6 +29,7 @@ from syncd.plugins import Plugins
 from syncd.runner import LEASE_TTL, Runner
 from syncd.state import State, is_alive, owner_id
 from syncd.triggers import Triggers, Wish
+from tests.prepared import run_syncd
 
 CONFIG = """
 state: sqlite:///{folder}/state.db
@@ -120,14 +121,7 @@ class World:
 
     def run(self, *arguments: str, env: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return subprocess.run(
-            self.command(*arguments),
-            capture_output=True,
-            text=True,
-            env=os.environ | dict(env),
-            check=False,
-            timeout=170,
-        )
+        return run_syncd([*arguments, "--config", str(self.config)], self.folder, os.environ | dict(env), 170)
 
     def sync(self, job: str = "copy", options: RunOptions = RunOptions()) -> Run:
         """Run a job once, in this process, and let go of everything."""

@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 import pytest
 
 from syncd.cli import main
+from tests.prepared import run_syncd
 
 SYNCD = str(Path(sys.executable).with_name("syncd"))
 DEADLINE_SECONDS = 90
@@ -58,15 +59,7 @@ class Shop:
 
     def syncd(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return subprocess.run(
-            [SYNCD, *arguments],
-            cwd=self.folder,
-            env=clean_environ(**environ),
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_SECONDS,
-            check=False,
-        )
+        return run_syncd(arguments, self.folder, clean_environ(**environ), DEADLINE_SECONDS)
 
     def json(self, *arguments: str) -> Any:
         """Run a command that must succeed, and return the one JSON document that it printed."""
