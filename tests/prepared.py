@@ -1,6 +1,7 @@
 """Runs commands of syncd in processes of their own that have imported its libraries already: most of a start is that.
 
-They are forked from a process that does nothing else, and go through the same `main` as the installed program.
+They are forked from a process that does nothing else, and go through the `main` of the installed program; how that is
+found, imports and ends is seen where tests start the program itself.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def run_syncd(
         process.join(seconds)
         if process.exitcode is None:
             process.kill()
+            process.join()
             raise subprocess.TimeoutExpired(command, seconds)
         return subprocess.CompletedProcess(command, process.exitcode, out.read_text("utf-8"), err.read_text("utf-8"))
 

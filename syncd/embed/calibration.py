@@ -55,14 +55,14 @@ _SENTENCES = (
     "这款耳机音质很好,但是戴久了耳朵会疼。",
     "送料無料、翌日お届け。保証期間は二年です。",
     "배송이 빠르고 포장이 꼼꼼해서 만족합니다.",
-    "รองเท้าคู่นี้ใส่สบายและราคาไม่แพง",
+    "รองเท้าคู่นี้ใส่สบาย ราคา 350 บาท",
 )
 
 
 def calibration() -> tuple[str, ...]:
     """Return single sentences, passages of two to sixteen of them, and texts that are hardly texts."""
     passages = (" ".join(_passage(number)) for number in range(45))
-    return (*_SHORT, *_SENTENCES, *passages, "the " * 300, "0" * 400, "- " * 50, "b", "?", "  ")
+    return (*_SHORT, *_SENTENCES, *passages, "the " * 300, "7 " * 200, "- " * 50, "b", "?")
 
 
 def _passage(number: int) -> list[str]:

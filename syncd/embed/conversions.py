@@ -21,7 +21,9 @@ from typing import Literal
 
 import numpy as np
 
+from syncd.embed.calibration import calibration
 from syncd.embed.model_files import Original
+from syncd.embed.quantize import SMOOTHING
 from syncd.embed.sample import SAMPLE
 from syncd.errors import PermanentError
 from syncd.ports import Vectors
@@ -31,7 +33,7 @@ Weights = Literal["fp32", "int8"]
 
 REFUSED = 3
 """The exit status of a conversion that would fail again."""
-_FORMAT = 2
+_FORMAT = 1
 _ABOUT = "about.json"
 _ORIGINAL = "original.npy"
 _MAKERS = {
@@ -172,6 +174,8 @@ def complete(folder: Path, about: About, original: Vectors) -> None:
 
 def _name(original: Original, backend: Backend, weights: Weights) -> str:
     makers = [str(_FORMAT), *SAMPLE, *(version(maker) for maker in _MAKERS[backend, weights])]
+    if weights == "int8":
+        makers += [str(SMOOTHING), *calibration()]
     return f"{original.key}-{backend}-{weights}-{hashlib.sha256(' '.join(makers).encode()).hexdigest()[:8]}"
 
 

@@ -20,9 +20,9 @@ from sentence_transformers import SentenceTransformer
 
 from syncd.embed.conversions import REFUSED, About, complete
 from syncd.embed.on_openvino import openvino
-from syncd.embed.sample import SAMPLE, fault
+from syncd.embed.quantize import quantized
+from syncd.embed.sample import SAMPLE
 from syncd.embed.vectors import unit
-from syncd.ports import Vectors
 
 _INPUTS = ("input_ids", "attention_mask")
 _OUTPUT = "sentence_embedding"
@@ -48,13 +48,11 @@ class _Subject:
         whole: from token ids to the vector.
         tokenizer: the model's own.
         longest: how many tokens the model reads.
-        reference: its unit vectors of the sample.
     """
 
     whole: _Whole
     tokenizer: Any
     longest: int
-    reference: Vectors
 
     def inputs(self, texts: Sequence[str], kind: Literal["np", "pt"]) -> dict[str, Any]:
         """Return what the model reads of some texts, as numpy's arrays or torch's."""
@@ -77,8 +75,8 @@ def convert(order: dict[str, Any]) -> None:
     into = Path(order["into"])
     longest = int(model.max_seq_length)
     tokenizer = _save_tokenizer(model, longest, into)
-    reference = np.asarray(model.encode(list(SAMPLE), normalize_embeddings=True, show_progress_bar=False), np.float32)
-    subject = _Subject(_Whole(model).eval(), tokenizer, longest, reference)
+    reference = unit(np.asarray(model.encode(list(SAMPLE), show_progress_bar=False), np.float32))
+    subject = _Subject(_Whole(model).eval(), tokenizer, longest)
     with torch.no_grad():
         _EXPORTS[order["backend"], order["weights"]](subject, into)
     complete(into, About(longest, int(tokenizer.pad_token_id)), reference)
@@ -100,17 +98,7 @@ def _to_openvino(subject: _Subject, into: Path) -> None:
 
 
 def _to_openvino_in_int8(subject: _Subject, into: Path) -> None:
-    from syncd.embed.quantize import quantized
-
-    def inputs(text: str) -> dict[str, Any]:
-        return subject.inputs([text], "np")
-
-    def near(model: Any) -> bool:
-        run = openvino().compile_model(model, "CPU")
-        vectors = unit(np.concatenate([run(inputs(text))[0] for text in SAMPLE]))
-        return fault(vectors, subject.reference, "int8") is None
-
-    _save_openvino(quantized(_in_openvino(subject), inputs, near), into)
+    _save_openvino(quantized(_in_openvino(subject), lambda text: subject.inputs([text], "np")), into)
 
 
 def _in_openvino(subject: _Subject) -> Any:

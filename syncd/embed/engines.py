@@ -98,8 +98,6 @@ class Converter:
     def load(self, backend: Backend, precision: Precision) -> Engine:
         """Return a model that has passed; one whose files are damaged is converted once more.
 
-        So is one in int8 that fails here: what a model bears depends on the processor that it was converted on.
-
         Raises:
             PermanentError: it cannot be converted, or its vectors are not the original's.
         """
@@ -107,11 +105,9 @@ class Converter:
         try:
             return self._checked(converted, backend, precision)
         except PermanentError:
-            intact = converted.is_intact()
-            if intact and precision != "int8":
+            if converted.is_intact():
                 raise
-        what = "for another processor" if intact else "damaged"
-        _log.warning("the converted model in %s is %s, and is made anew", converted.folder, what)
+        _log.warning("the converted model in %s is damaged, and is made anew", converted.folder)
         self.conversions.discard(converted)
         return self._checked(self._converted(backend, precision), backend, precision)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from tests.integration.cli.conftest import CONFIG, Shop, Started
+from tests.integration.cli.conftest import CONFIG, SYNCD, Shop, Started, clean_environ
 
 HASHING = "{type: hashing}"
 
@@ -158,3 +159,12 @@ def test_postgresql_is_checked_too(shop: Shop, postgres_url: str) -> None:
         connection.exec_driver_sql(job["source"]["index_hint"])
     engine.dispose()
     assert shop.json("check")["jobs"][0]["source"]["indexed"]
+
+
+def test_the_program_itself_says_nothing_as_it_ends(synced_shop: Shop) -> None:
+    """Whatever of Chroma or Python would still be let go then."""
+    done = subprocess.run(
+        [SYNCD, "check"], cwd=synced_shop.folder, env=clean_environ(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ready, 40 chunks" in done.stdout
