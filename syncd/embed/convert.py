@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from syncd.embed.conversions import REFUSED, About, complete
+from syncd.embed.conversions import REFUSED, About, Weights, complete
 from syncd.embed.on_openvino import openvino
 from syncd.embed.quantize import quantized
 from syncd.embed.sample import SAMPLE
@@ -78,7 +78,7 @@ def convert(order: dict[str, Any]) -> None:
     reference = unit(np.asarray(model.encode(list(SAMPLE), show_progress_bar=False), np.float32))
     subject = _Subject(_Whole(model).eval(), tokenizer, longest)
     with torch.no_grad():
-        _EXPORTS[order["backend"], order["weights"]](subject, into)
+        _EXPORTS[order["backend"]](subject, into, order["weights"])
     complete(into, About(longest, int(tokenizer.pad_token_id)), reference)
 
 
@@ -93,23 +93,15 @@ def _save_tokenizer(model: Any, longest: int, into: Path) -> Any:
     return own
 
 
-def _to_openvino(subject: _Subject, into: Path) -> None:
-    _save_openvino(_in_openvino(subject), into)
+def _to_openvino(subject: _Subject, into: Path, weights: Weights) -> None:
+    ov = openvino()
+    converted = ov.convert_model(subject.whole, example_input=subject.inputs(_EXAMPLES, "pt"))
+    if weights == "int8":
+        converted = quantized(converted, lambda text: subject.inputs([text], "np"))
+    ov.save_model(converted, into / "model.xml", compress_to_fp16=False)
 
 
-def _to_openvino_in_int8(subject: _Subject, into: Path) -> None:
-    _save_openvino(quantized(_in_openvino(subject), lambda text: subject.inputs([text], "np")), into)
-
-
-def _in_openvino(subject: _Subject) -> Any:
-    return openvino().convert_model(subject.whole, example_input=subject.inputs(_EXAMPLES, "pt"))
-
-
-def _save_openvino(model: Any, into: Path) -> None:
-    openvino().save_model(model, into / "model.xml", compress_to_fp16=False)
-
-
-def _to_onnx(subject: _Subject, into: Path) -> None:
+def _to_onnx(subject: _Subject, into: Path, _weights: Weights) -> None:
     rows, tokens = torch.export.Dim("rows", min=1), torch.export.Dim("tokens", min=2)
     torch.onnx.export(
         subject.whole,
@@ -123,11 +115,7 @@ def _to_onnx(subject: _Subject, into: Path) -> None:
     )
 
 
-_EXPORTS = {
-    ("openvino", "fp32"): _to_openvino,
-    ("openvino", "int8"): _to_openvino_in_int8,
-    ("onnx", "fp32"): _to_onnx,
-}
+_EXPORTS = {"openvino": _to_openvino, "onnx": _to_onnx}
 
 
 def main() -> int:

@@ -123,7 +123,10 @@ class Converter:
         except Exception as error:  # a damaged file makes a runtime raise what it likes
             raise PermanentError(f"the converted model in {converted.folder} cannot be loaded: {error}") from error
         if differs is not None:
-            raise PermanentError(f"the converted model in {converted.folder} is not used: {differs}")
+            raise PermanentError(
+                f"the converted model in {converted.folder} is not used: {differs}",
+                "set precision to auto" if precision == "int8" else "set backend to auto or torch",
+            )
         return engine
 
 

@@ -100,8 +100,9 @@ def test_a_conversion_that_differs_is_not_used(
     told_of_it = json.loads((folder / "about.json").read_text())
     about = About(told_of_it["max_tokens"], told_of_it["padding"])
     complete(folder, about, Converted(folder, about).original())
-    with pytest.raises(PermanentError, match="not near enough to the original's"):
+    with pytest.raises(PermanentError, match="not near enough to the original's") as refusal:
         embedder(backend="openvino", cache=str(cache)).embed(["x"])
+    assert refusal.value.hint == "set backend to auto or torch"
     assert alike(embedder(cache=str(cache)).embed(TEXTS), original)
     assert "openvino in fp32 does not run the model all-MiniLM-L6-v2" in told.text
     assert "is loaded, in fp32 with torch" in told.text
@@ -159,8 +160,9 @@ def test_int8_is_near_and_has_a_name_of_its_own(original: np.ndarray) -> None:
     if "vnni" in Path("/proc/cpuinfo").read_text():
         assert alike(made.embed(TEXTS), original, least=0.99)
     else:
-        with pytest.raises(PermanentError, match="not near enough"):
+        with pytest.raises(PermanentError, match="not near enough") as refusal:
             made.embed(TEXTS)
+        assert refusal.value.hint == "set precision to auto"
 
 
 def test_a_model_of_another_shape_stays_on_torch(

