@@ -19,7 +19,10 @@ from benchmarks.peers.adapters.command import COUNTS, REFUSED
 from benchmarks.peers.oracle import Chunk
 
 ROOT = Path(__file__).parents[2]
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.1
+KILL_SECONDS = 0.02
+"""Between two looks at a process that is measured, and at one that is to be killed in time. A look takes a fiftieth of
+the first, on a processor that a peer may be using."""
 RUN_SECONDS = 600
 LINE_CHARACTERS = 200
 _FOLDERS = re.compile(r"(?:/[\w.+-]+)+/")
@@ -159,7 +162,7 @@ def _watch(process: subprocess.Popen[bytes], counts: Path, kill_after: int | Non
     tree = psutil.Process(process.pid)
     while True:
         try:
-            process.wait(LOOK_SECONDS)
+            process.wait(LOOK_SECONDS if kill_after is None else KILL_SECONDS)
             return most
         except subprocess.TimeoutExpired:
             most = max(most, _megabytes(tree))

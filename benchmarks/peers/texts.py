@@ -20,11 +20,11 @@ _WORDS_IN_SENTENCE = 11
 
 
 def sentence(random: Random, key: int, number: int) -> str:
-    """Return about 15 tokens that say which row and which sentence they are."""
+    """Return about 17 tokens that say which row and which sentence they are."""
     words = random.choices(_WORDS, k=_WORDS_IN_SENTENCE)
     return f"{words[0].capitalize()} {key} {' '.join(words[1:])} {number}."
 
 
 def text(random: Random, key: int, sentences: int = 1) -> str:
-    """Return a text of so many sentences, each about 15 tokens."""
+    """Return a text of so many sentences, each about 17 tokens."""
     return " ".join(sentence(random, key, random.randrange(10**6)) for _ in range(sentences))
