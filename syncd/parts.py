@@ -18,7 +18,7 @@ from syncd.model.knowledge_base import KeptKnowledgeBase
 from syncd.model.record import Match, Metadata
 from syncd.plugins import Plugins
 from syncd.ports import Catalog, Embedder, Source
-from syncd.shelf import Shelf, Target
+from syncd.shelf import Shelf, Target, embedding_of
 
 log = logging.getLogger(__name__)
 
@@ -183,6 +183,21 @@ class Parts:
         with self.shelf(name) as shelf:
             yield shelf.target()
 
+    def count(self, name: str) -> int:
+        """Count the chunks of the generation that runs fill; the knowledge base is opened only where it must be.
+
+        Raises:
+            SyncdError: as `target`.
+        """
+        if (config := self._bases.get(name)) is not None and name not in self._entries:
+            embedder = self._embedder(config.embedder)
+            embedding = embedding_of(embedder, self._plugins.chunker(config.chunking, embedder))
+            found = self._plugins.count_unopened(name, config.store, embedding, self._holder)
+            if found is not None:
+                return found
+        with self.target(name) as target:
+            return target.knowledge_base.count()
+
     @contextmanager
     def opened(self, name: str) -> Iterator[Shelf | None]:
         """Lend a knowledge base if it is open; None where it is not, and it stays so."""
@@ -196,7 +211,7 @@ class Parts:
             return entry is not None and entry.config != self._bases.get(name)
 
     def is_stored(self, name: str, store: PartConfig) -> bool:
-        """Tell whether something is kept already where a new knowledge base would be. Raises as `target`."""
+        """Tell whether something is kept already where a knowledge base would be made. Raises as `target`."""
         return self._plugins.is_stored(name, store)
 
     def remove(self, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 from pydantic import BaseModel, SecretBytes, SecretStr
@@ -64,6 +65,12 @@ class RequestableClass(PartClass, Protocol):
     """Makes embedders or chunkers, and knows which of their options must not come from a request."""
 
     def objection(self, options: Any, configured: Sequence[BaseModel]) -> Fault | None: ...
+
+
+class CountableClass(KnowledgeBaseClass, Protocol):
+    """Makes knowledge bases, and counts their chunks while they are not open."""
+
+    def count_unopened(self, name: str, options: Any, embedding: str, holder: Mapping[str, str]) -> int | None: ...
 
 
 class RemovableClass(KnowledgeBaseClass, Protocol):
@@ -194,6 +201,17 @@ class Plugins:
             name, config.options, embedding, holder
         )
 
+    def count_unopened(self, name: str, store: PartConfig, embedding: str, holder: Mapping[str, str]) -> int | None:
+        """Count the chunks of a knowledge base that is not open; None where only opening it can tell.
+
+        Raises:
+            NotFound, PermanentError, InUse, Unavailable: as `knowledge_base`.
+        """
+        found = self._class("knowledge_base", store.type)
+        if not hasattr(found, "count_unopened"):
+            return None
+        return cast(CountableClass, found).count_unopened(name, store.options, embedding, holder)
+
     def objection(self, config: PartConfig, configured: Iterable[BaseModel]) -> Fault | None:
         """Say what in a part's options must not come from a request; None where nothing is wrong.
 
@@ -215,8 +233,16 @@ class Plugins:
         return hasattr(self._class(config.kind, config.type), "objection") and not _has_secret(config)
 
     def is_stored(self, name: str, store: PartConfig) -> bool:
-        """Tell whether something is kept in a knowledge base's place already. Raises as opening it would."""
-        return cast(RemovableClass, self._class("knowledge_base", store.type)).is_stored(name, store.options)
+        """Tell whether something is kept in a knowledge base's place already, as far as its class or its path tells.
+
+        Raises:
+            SyncdError: as opening it would.
+        """
+        found = self._class("knowledge_base", store.type)
+        if hasattr(found, "is_stored"):
+            return cast(RemovableClass, found).is_stored(name, store.options)
+        path = getattr(store.options, "path", None)
+        return path is None or Path(path).expanduser().exists()
 
     def remove_knowledge_base(self, name: str, store: PartConfig, holder: Mapping[str, str]) -> None:
         """Remove all that a knowledge base that is not open holds. Raises as opening it would."""

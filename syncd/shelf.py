@@ -69,7 +69,7 @@ class Shelf:
         self._lend = lend
         self._embedder = lend(config.embedder)
         self._chunker = plugins.chunker(config.chunking, self._embedder)
-        self.embedding = f"{self._embedder.fingerprint} {self._chunker.fingerprint}"
+        self.embedding = embedding_of(self._embedder, self._chunker)
         self._lock = threading.RLock()
         self._bases: dict[str, KnowledgeBase] = {}
         self._seen: tuple[float, list[Generation]] = (float("-inf"), [])
@@ -287,6 +287,11 @@ class Shelf:
             f"which cannot be used again: {reason}",
             f"searches work again when `syncd kb rebuild {self._name}` has come to its end",
         )
+
+
+def embedding_of(embedder: Embedder, chunker: Chunker) -> str:
+    """Return the fingerprint of what fills a knowledge base."""
+    return f"{embedder.fingerprint} {chunker.fingerprint}"
 
 
 def _is_of(embedder: Embedder, generation: Generation) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from syncd.cli.ownership import is_there
 from syncd.config.settings import KnowledgeBaseConfig
 from syncd.errors import InUse, SyncdError, TransientError, Unavailable
 from syncd.model.job import JobDefinition
@@ -155,10 +154,8 @@ def _check_target(name: str, config: KnowledgeBaseConfig, plugins: Plugins, part
         findings.append(Finding.of(error))
     if findings:
         state = "not looked at"
-    elif not is_there(config):
-        state = "new"
     else:
-        state, chunks = _look_into(name, parts, findings)
+        state, chunks = _look_into(name, config, parts, findings)
     return TargetCheck(
         name=name,
         type=config.store.type,
@@ -171,11 +168,11 @@ def _check_target(name: str, config: KnowledgeBaseConfig, plugins: Plugins, part
     )
 
 
-def _look_into(name: str, parts: Parts, findings: list[Finding]) -> tuple[str, int | None]:
-    """Open a knowledge base, which tells whether it takes vectors of this embedder."""
+def _look_into(name: str, config: KnowledgeBaseConfig, parts: Parts, findings: list[Finding]) -> tuple[str, int | None]:
+    """See what a knowledge base holds, and whether it takes vectors of this embedder."""
     try:
-        with parts.target(name) as target:
-            return "ready", target.knowledge_base.count()
+        # Opening one that is not there would make it.
+        return ("ready", parts.count(name)) if parts.is_stored(name, config.store) else ("new", None)
     except InUse as error:
         return f"in use by {error.holder.get('role', 'another process')}, pid {error.holder.get('pid', '?')}", None
     except SyncdError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from syncd.cli.beside import asking
 from syncd.cli.configuration import load_settings
-from syncd.cli.ownership import holder, is_there, owning_daemon, running_daemon
+from syncd.cli.ownership import holder, owning_daemon, running_daemon
 from syncd.client import Client, NewJob
 from syncd.config.settings import Settings
 from syncd.errors import Fault, Invalid, SyncdError
@@ -104,7 +104,7 @@ class OnState:
     def delete(self, job: Job, *, cancel: bool, purge: bool) -> None:
         """Forget a job, and its documents where they are to be purged."""
         config = self.settings.knowledge_bases.get(job.definition.kb_name)
-        held = purge and config is not None and is_there(config)
+        held = purge and config is not None and self.parts.is_stored(job.definition.kb_name, config.store)
         if held:
             # One that belongs to somebody else is noticed while the job is still there.
             owning_daemon(self.parts, job.definition.kb_name)

@@ -138,10 +138,10 @@ class _Office:
     def look(self, name: str) -> list[dict[str, Any]]:
         """Return the generations of a knowledge base; none where it has not been made yet."""
         from syncd.cli.beside import asking
-        from syncd.cli.ownership import is_there, owning_daemon
+        from syncd.cli.ownership import owning_daemon
         from syncd.model.access import Scope
 
-        if not is_there(self.parts.knowledge_bases()[name]):
+        if not self.parts.is_stored(name, self.parts.knowledge_bases()[name].store):
             return []
         daemon = owning_daemon(self.parts, name)
         if daemon is None:

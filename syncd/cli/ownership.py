@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from syncd.config.settings import KnowledgeBaseConfig, Settings
+from syncd.config.settings import Settings
 from syncd.errors import InUse
 from syncd.knowledge.chroma.lock import holder_of
 from syncd.parts import Parts
@@ -22,12 +22,6 @@ POLL_SECONDS = 0.2
 def holder(role: str) -> dict[str, str]:
     """Say who opens knowledge bases, for the message that others get."""
     return {"pid": str(os.getpid()), "role": role, "since": datetime.now(UTC).isoformat()}
-
-
-def is_there(config: KnowledgeBaseConfig) -> bool:
-    """Tell whether a knowledge base exists, as far as its folder tells; opening it would make one."""
-    path = getattr(config.store.options, "path", None)
-    return path is None or Path(path).exists()
 
 
 def running_daemon(settings: Settings) -> Mapping[str, str] | None:

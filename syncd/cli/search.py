@@ -46,7 +46,6 @@ def search(
     from contextlib import ExitStack
 
     from syncd.cli.configuration import existing_state, load_settings, parts_of
-    from syncd.cli.ownership import is_there
     from syncd.config.wording import quoted, suggestion
     from syncd.errors import NotFound
     from syncd.plugins import Plugins
@@ -66,7 +65,8 @@ def search(
         if knowledge_base not in known:
             hint = parts.left_out().get(knowledge_base) or suggestion(knowledge_base, known)
             raise NotFound(f"there is no knowledge base {quoted(knowledge_base)} in the configuration", hint)
-        found = find(parts, knowledge_base, text, k, conditions) if is_there(known[knowledge_base]) else []
+        there = parts.is_stored(knowledge_base, known[knowledge_base].store)
+        found = find(parts, knowledge_base, text, k, conditions) if there else []
     if json:
         terminal.data(found)
     else:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 from syncd.errors import OtherEmbedding, PermanentError
-from syncd.knowledge.chroma.connection import Connection
+from syncd.knowledge.chroma.connection import Connection, connect_server
+from syncd.knowledge.chroma.options import ChromaOptions
+from syncd.knowledge.chroma.translation import translated
 from syncd.model.record import Identity, Metadata, MetadataValue
 
 _UUID = "syncd_uuid"
@@ -183,6 +187,17 @@ class Bound:
     def _model(self) -> Any:
         where = self.connection
         return where.api.get_collection_by_id(self.collection.id, tenant=where.tenant, database=where.database)
+
+
+@contextmanager
+def served(name: str, options: ChromaOptions) -> Iterator[Binding]:
+    """Speak with a server about a collection for a moment."""
+    connection = connect_server(options)
+    try:
+        with translated(f"the knowledge base {name} ({options.url})"):
+            yield Binding(connection, name)
+    finally:
+        connection.close()
 
 
 def identity_in(metadata: Metadata) -> Identity:

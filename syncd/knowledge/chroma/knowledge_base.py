@@ -13,7 +13,7 @@ import numpy as np
 
 from syncd.errors import TransientError
 from syncd.knowledge.chroma.batches import LISTED
-from syncd.knowledge.chroma.collection import Binding, Bound
+from syncd.knowledge.chroma.collection import Binding, Bound, served
 from syncd.knowledge.chroma.connection import connect_server
 from syncd.knowledge.chroma.embedded import open_embedded, remove_embedded
 from syncd.knowledge.chroma.entries import Entries
@@ -33,6 +33,7 @@ from syncd.knowledge.chroma.layout import (
 from syncd.knowledge.chroma.options import ChromaOptions, require_name
 from syncd.knowledge.chroma.probe import glance
 from syncd.knowledge.chroma.translation import translated
+from syncd.knowledge.chroma.unopened import count_unopened
 from syncd.model.generation import Generation
 from syncd.model.identity import chunk_id, document_of, number_of
 from syncd.model.record import (
@@ -102,8 +103,18 @@ class ChromaKnowledgeBase:
         if options.path is not None:
             folder = Path(options.path).expanduser()
             return folder.is_symlink() or folder.exists()
-        with _served(name, options) as binding:
+        with served(name, options) as binding:
             return binding.find() is not None
+
+    @classmethod
+    def count_unopened(cls, name: str, options: ChromaOptions, embedding: str, holder: Mapping[str, str]) -> int | None:
+        """Count the chunks of one that this embedding fills and nobody has open; None where only opening it can tell.
+
+        Raises:
+            InUse, Unavailable: as opening it.
+        """
+        require_name(name)
+        return None if options.path is None else count_unopened(Path(options.path), name, embedding, holder)
 
     @classmethod
     def remove(cls, name: str, options: ChromaOptions, holder: Mapping[str, str]) -> None:
@@ -117,7 +128,7 @@ class ChromaKnowledgeBase:
         if options.path is not None:
             remove_embedded(Path(options.path).expanduser(), holder)
             return
-        with _served(name, options) as binding:
+        with served(name, options) as binding:
             Generations(binding).remove()
 
     def identity(self) -> Identity:
@@ -325,17 +336,6 @@ class ChromaKnowledgeBase:
             # Whatever this was, the next owner looks closely before it trusts the files.
             self._use.sound = False
             raise
-
-
-@contextmanager
-def _served(name: str, options: ChromaOptions) -> Iterator[Binding]:
-    """Speak with a server about a collection for a moment."""
-    connection = connect_server(options)
-    try:
-        with translated(f"the knowledge base {name} ({options.url})"):
-            yield Binding(connection, name)
-    finally:
-        connection.close()
 
 
 def _require_distinct(document_ids: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -50,7 +50,9 @@ _IN_ORDER = "SELECT * FROM entries ORDER BY document, number"
 _DOUBTFUL = """
 SELECT document, number FROM entries WHERE EXISTS (SELECT 1 FROM turns) AND turn IN (SELECT turn FROM turns)
 """
-
+_SEEN = """
+SELECT name, metadata, (SELECT count(*) FROM entries) FROM about WHERE NOT EXISTS (SELECT 1 FROM turns)
+"""
 
 MirrorError = sqlite3.Error
 """What a mirror raises when its file is broken or out of reach."""
@@ -239,6 +241,23 @@ class Mirror:
 def is_broken(error: MirrorError) -> bool:
     """Tell whether an error means that the file is no sound database."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def look(file: Path) -> tuple[str, dict[str, Any], int] | None:
+    """Return a collection's name and metadata, and how many entries it holds, as its mirror says.
+
+    Args:
+        file: a mirror that nobody has open; it stays as it is, and no file is made beside it.
+
+    Returns:
+        None where it does not know one of them.
+
+    Raises:
+        MirrorError: the file is broken, or out of reach.
+    """
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?immutable=1", uri=True)) as database:
+        row = database.execute(_SEEN).fetchone()
+    return None if row is None else (row[0], json.loads(row[1]), row[2])
 
 
 def remove_mirror(file: Path) -> None:

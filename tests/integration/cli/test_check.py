@@ -6,9 +6,12 @@ import json
 import subprocess
 from collections.abc import Callable
 
+import httpx
+import pytest
 import sqlalchemy as sa
 
 from tests.integration.cli.conftest import CONFIG, SYNCD, Shop, Started, clean_environ
+from tests.services import ChromaServer
 
 HASHING = "{type: hashing}"
 
@@ -59,10 +62,29 @@ def found_mean(found: dict[str, object]) -> float:
     return mean
 
 
-def test_a_check_makes_and_changes_no_file(shop: Shop) -> None:
-    before = sorted(path.name for path in shop.folder.rglob("*"))
+@pytest.mark.parametrize("found", ["shop", "synced_shop"])
+def test_a_check_makes_and_changes_no_file(found: str, request: pytest.FixtureRequest) -> None:
+    """Before the first run and after it."""
+    shop: Shop = request.getfixturevalue(found)
+    before = _contents(shop)
     assert shop.syncd("check").returncode == 0
-    assert sorted(path.name for path in shop.folder.rglob("*")) == before
+    assert _contents(shop) == before
+
+
+def test_a_check_makes_no_collection_on_a_server(shop: Shop, own_chroma_server: ChromaServer) -> None:
+    config = CONFIG.format(url="sqlite:///shop.db").replace("path: data/kb", f"url: {own_chroma_server.url}")
+    shop.configure(config)
+    [job] = shop.json("check")["jobs"]
+    assert (job["ok"], job["knowledge_base"]["state"]) == (True, "new")
+    place = "api/v2/tenants/default_tenant/databases/default_database/collections"
+    assert httpx.get(f"{own_chroma_server.url}/{place}").json() == []
+    assert shop.syncd("sync", "--all").returncode == 0
+    [job] = shop.json("check")["jobs"]
+    assert (job["knowledge_base"]["state"], job["knowledge_base"]["chunks"]) == ("ready", 40)
+
+
+def _contents(shop: Shop) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(shop.folder.rglob("*")) if path.is_file()}
 
 
 def test_after_a_sync_the_next_run_starts_at_the_watermark(synced_shop: Shop) -> None:

@@ -108,8 +108,12 @@ def test_commands_that_look_load_no_model(shop: Shop, arguments: tuple[str, ...]
     assert not _modules(shop, *arguments).intersection(MODEL)
 
 
-def test_a_check_loads_neither_server_nor_store_nor_other_databases_drivers(shop: Shop) -> None:
-    assert not _modules(shop, "check").intersection((*UNASKED, *SERVING))
+@pytest.mark.parametrize("found", ["shop", "synced_shop"])
+def test_a_check_loads_neither_server_nor_store_nor_other_databases_drivers(
+    found: str, request: pytest.FixtureRequest
+) -> None:
+    """Before the first run and after it."""
+    assert not _modules(request.getfixturevalue(found), "check").intersection((*UNASKED, *SERVING))
 
 
 def test_a_run_that_finds_nothing_to_embed_loads_no_model(shop: Shop) -> None:
