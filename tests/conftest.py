@@ -66,10 +66,16 @@ def mariadb_server() -> Iterator[sa.URL]:
 
 
 @pytest.fixture(scope="session")
-def chroma_server() -> Iterator[str]:
-    """The URL of a running Chroma server."""
+def _shared_chroma_server() -> Iterator[services.ChromaServer]:
     with services.chroma_server() as server:
-        yield server.url
+        yield server
+
+
+@pytest.fixture
+def chroma_server(_shared_chroma_server: services.ChromaServer) -> Iterator[str]:
+    """The URL of a running Chroma server, which is empty, and is emptied afterwards."""
+    yield _shared_chroma_server.url
+    _shared_chroma_server.empty()
 
 
 @pytest.fixture

@@ -141,6 +141,13 @@ class ChromaServer:
             self._process = subprocess.Popen([program, "run", *options], stdout=log, stderr=log)
         _wait_for(f"{self.url}/api/v2/heartbeat", self._process, self._folder / "log")
 
+    def empty(self) -> None:
+        """Remove all of its collections."""
+        place = f"{self.url}/api/v2/tenants/default_tenant/databases/default_database/collections"
+        with httpx.Client(timeout=20) as client:
+            for collection in client.get(place).raise_for_status().json():
+                client.delete(f"{place}/{collection['name']}").raise_for_status()
+
     def kill(self) -> None:
         """End it without notice."""
         assert self._process is not None

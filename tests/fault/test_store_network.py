@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from syncd.knowledge.chroma import ChromaKnowledgeBase
-from syncd.knowledge.chroma.options import ChromaOptions
 from syncd.model.run import Run, RunStatus
 from tests.engine import Engine
 from tests.proxy import Proxy, http, proxy
@@ -69,12 +67,11 @@ def filling(folder: Path, source: str, port: int) -> Iterator[Served]:
 
 @pytest.fixture
 def served(tmp_path: Path, sqlite_url: str, chroma_server: str) -> Iterator[Served]:
-    """A job that fills the server that all tests share, and leaves nothing there."""
+    """A job that fills the server that all tests share."""
     with filling(tmp_path, sqlite_url, int(chroma_server.rpartition(":")[2])) as made:
         yield made
         made.proxy.heal()
         made.engine.parts.close()
-    ChromaKnowledgeBase.remove("kb_one", ChromaOptions(url=chroma_server), {})
 
 
 def once(action: Callable[[], object], at: int) -> Callable[[], None]:

@@ -45,17 +45,14 @@ def world(tmp_path: Path, sqlite_url: str) -> World:
 
 
 @pytest.fixture
-def served_world(tmp_path: Path, sqlite_url: str, chroma_server: str) -> Iterator[World]:
-    """The same on a server, which is left empty."""
+def served_world(tmp_path: Path, sqlite_url: str, chroma_server: str) -> World:
+    """The same on a server."""
     World.make(tmp_path, sqlite_url)
     made = World(tmp_path, sqlite_url, served=urlsplit(chroma_server).port)
     made.rewrite((f"path: {tmp_path}/kb", f"url: {chroma_server}"))
     made.fill(1, ROWS)
     assert made.sync().counts.embedded == ROWS
-    yield made
-    with made._client() as client:
-        for collection in client.list_collections():
-            client.delete_collection(collection.name)
+    return made
 
 
 def rebuild_of(engine: Engine) -> Rebuild:
