@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from syncd.cli import NEW_OBJECTS
 from tests import services
 
-# As the program itself does it; an eighth of the tests' time.
+# As the program itself does it; an eighth of the time of the API's tests.
 gc.set_threshold(NEW_OBJECTS)
 
 

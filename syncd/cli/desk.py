@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from syncd.cli.beside import asking
-from syncd.cli.configuration import load_settings
-from syncd.cli.ownership import holder, owning_daemon, running_daemon
+from syncd.cli.configuration import load_settings, parts_of
+from syncd.cli.ownership import owning_daemon, running_daemon
 from syncd.client import Client, NewJob
-from syncd.config.settings import Settings
 from syncd.errors import Fault, Invalid, SyncdError
 from syncd.jobs import JobService
 from syncd.model.access import Scope
@@ -75,7 +74,6 @@ class InDaemon:
 class OnState:
     """Changes jobs in the state itself, while no daemon looks after them."""
 
-    settings: Settings
     state: State
     parts: Parts
     service: JobService
@@ -103,7 +101,7 @@ class OnState:
 
     def delete(self, job: Job, *, cancel: bool, purge: bool) -> None:
         """Forget a job, and its documents where they are to be purged."""
-        config = self.settings.knowledge_bases.get(job.definition.kb_name)
+        config = self.parts.knowledge_bases().get(job.definition.kb_name)
         held = purge and config is not None and self.parts.is_stored(job.definition.kb_name, config.store)
         if held:
             # One that belongs to somebody else is noticed while the job is still there.
@@ -168,11 +166,11 @@ def desk(config: Path | None, *scopes: Scope) -> Iterator[Desk]:
         if daemon is not None:
             yield Desk(state, InDaemon(stack.enter_context(asking(daemon["url"], *scopes))))
             return
-        parts = Parts(settings, plugins, holder("syncd jobs"))
+        parts = parts_of(settings, plugins, "syncd jobs", state)
         stack.callback(parts.close)
         service = JobService(state, _now, settings.limits, parts.examine)
         service.reconcile(settings.jobs, settings.places)
-        yield Desk(state, OnState(settings, state, parts, service, Triggers(state, _now)))
+        yield Desk(state, OnState(state, parts, service, Triggers(state, _now)))
 
 
 def _written(name: str, definition: JobDefinition) -> NewJob:

@@ -48,3 +48,6 @@ def test_it_is_filled_searched_reloaded_and_known_to_commands(tmp_path: Path) ->
     assert (job["ok"], job["knowledge_base"]["name"], job["knowledge_base"]["chunks"]) == (True, "second", 7)
     standing = {one["job"]: one for one in json.loads(world.run("status", "--json").stdout)}
     assert (standing["again"]["kb_name"], standing["again"]["rows_behind"]) == ("second", 0)
+    deleted = world.run("jobs", "delete", "again", "--purge-documents")
+    assert deleted.returncode == 0, deleted.stderr
+    assert json.loads(world.run("search", "second", "tag", "--json").stdout) == []
