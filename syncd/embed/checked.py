@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +26,8 @@ class CheckedEmbedder:
         self._embedder = embedder
         self._dimension: int | None = None
         self._keeps_order = False
+        self._beginning = threading.Lock()
+        self._began = False
 
     @property
     def fingerprint(self) -> str:
@@ -50,6 +53,17 @@ class CheckedEmbedder:
             PermanentError: the embedder answers too few vectors, vectors of another length, or in another order.
             RecordError: a vector is not finite, or is zero.
         """
+        if len(texts) < 2 or self._began:
+            return self._embedded(texts)
+        # The first call goes alone: beside others, the two texts would wait until all of those are embedded.
+        with self._beginning:
+            if not self._began:
+                vectors = self._embedded(texts)
+                self._began = True
+                return vectors
+        return self._embedded(texts)
+
+    def _embedded(self, texts: Sequence[str]) -> Vectors:
         vectors = self._embedder.embed(texts)
         self._check_shape(vectors, len(texts))
         if not np.isfinite(vectors).all():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from types import ModuleType
 from typing import Any, cast
 
@@ -58,24 +60,31 @@ def run_on_openvino(converted: Converted, precision: Precision, threads: int) ->
     with ThreadPoolExecutor(1, initializer=os.nice, initargs=(NICE,)) as humble:
         compiled = humble.submit(core.compile_model, model, "CPU", settings).result()
     idle: list[Any] = []
+    turn = threading.Lock()
 
     def run(batches: Iterable[Batch]) -> Iterator[Vectors]:
+        left = iter(batches)
         busy: deque[Any] = deque()
         try:
-            for ids, mask in batches:
-                try:
-                    request = idle.pop()
-                except IndexError:
-                    request = compiled.create_infer_request()
-                request.start_async({"input_ids": ids, "attention_mask": mask})
-                busy.append(request)
-                if len(busy) == AT_ONCE:
-                    yield finished(busy.popleft())
+            # Calls that took turns batch by batch would all end at once, the first as late as the last.
+            with turn:
+                for batch in islice(left, AT_ONCE):
+                    busy.append(begun(batch))
             while busy:
                 yield finished(busy.popleft())
+                busy.extend(map(begun, islice(left, 1)))
         finally:
             for request in busy:
                 request.wait()
+
+    def begun(batch: Batch) -> Any:
+        try:
+            request = idle.pop()
+        except IndexError:
+            request = compiled.create_infer_request()
+        ids, mask = batch
+        request.start_async({"input_ids": ids, "attention_mask": mask})
+        return request
 
     def finished(request: Any) -> Vectors:
         request.wait()
