@@ -11,6 +11,7 @@ from syncd.model.identity import document_prefix
 from syncd.model.job import JobDefinition
 from syncd.model.run import too_many
 from syncd.ports import KnowledgeBase, Source
+from syncd.reconcile.seen import Seen
 from syncd.tally import Hooks
 from syncd.writer import Writer
 
@@ -63,14 +64,17 @@ class Orphans:
         self._approved = approved
         self._hooks = hooks
 
-    def remove(self) -> Iterator[frozenset[str]]:
+    def remove(self, seen: Seen) -> Iterator[frozenset[str]]:
         """Remove them in portions, and return the ids of each portion once it is gone.
+
+        Args:
+            seen: the documents whose rows were met just now, and are not asked for again.
 
         Raises:
             TooMany: they are too many; nothing was removed.
             SyncError: as the parts raise.
         """
-        with self._listed() as (orphans, found, documents):
+        with self._listed(seen) as (orphans, found, documents):
             if found > self._approved and self._job.deletes.is_too_many(found, documents):
                 raise TooMany(found, documents)
             for ids in orphans:
@@ -79,7 +83,7 @@ class Orphans:
                 yield gone
 
     @contextmanager
-    def _listed(self) -> Iterator[tuple[Iterator[list[str]], int, int]]:
+    def _listed(self, seen: Seen) -> Iterator[tuple[Iterator[list[str]], int, int]]:
         """Find them, and lend them in portions, with their number and that of all documents.
 
         They are kept in a file meanwhile: a knowledge base must not change while it is listed, and there may be many.
@@ -89,10 +93,12 @@ class Orphans:
             for ids in self._kb.document_ids(document_prefix(self._job.source_table)):
                 self._hooks.boundary()
                 documents += len(ids)
-                present = self._source.present(ids)
-                absent = [id_ for id_ in ids if id_ not in present]
+                unmet = seen.unmet(ids)
+                present = self._source.present(unmet) if unmet else frozenset()
+                absent = [id_ for id_ in unmet if id_ not in present]
                 found += len(absent)
-                spool.write(json.dumps(absent) + "\n")
+                if absent:
+                    spool.write(json.dumps(absent) + "\n")
             spool.seek(0)
             self._hooks.reached("listed")
             yield map(json.loads, spool), found, documents

@@ -6,10 +6,12 @@ from collections.abc import Collection
 
 from syncd.model.identity import key_of
 from syncd.model.job import JobDefinition
+from syncd.model.record import Record
 from syncd.model.run import Checkpoint
 from syncd.ports import UNIDENTIFIED, Source
 from syncd.reconcile.orphans import Orphans
 from syncd.reconcile.rows import Outcome, Portion, Saving, portions, readable, unread
+from syncd.reconcile.seen import Seen
 from syncd.tally import Hooks
 
 
@@ -51,11 +53,13 @@ class Sweep:
             SyncError: as the parts raise; what was done stays done.
         """
         failed: set[str] = set()
+        seen = Seen()
         for portion in self._source.scan(checkpoint.watermark):
             self._hooks.boundary()
+            seen.add(standing.row.document_id for standing in portion if isinstance(standing.row, Record))
             failed.update(reject.key for reject in unread(portion))
             checkpoint = self._saving.do(self._portion, portion, checkpoint)
-        for gone in self._orphans.remove():
+        for gone in self._orphans.remove(seen):
             checkpoint = self._saving.save(Outcome(bool(gone), settled=frozenset(map(key_of, gone))), checkpoint)
         self._saving.save(Outcome(written=False, settled=self._without_row(failed)), checkpoint)
 
