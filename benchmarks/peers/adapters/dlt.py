@@ -16,7 +16,11 @@ class Dlt(Adapter):
 
     def prepare(self, warm: bool) -> None:
         """Import the libraries; LanceDB loads the model when it first embeds, or finds it loaded here."""
+        import dlt.destinations.adapters
+        import dlt.destinations.impl.lancedb.lancedb_client
+        import dlt.sources.sql_database  # noqa: F401
         import lancedb.embeddings
+        import psycopg  # noqa: F401
         import sentence_transformers
 
         counted()

@@ -25,6 +25,7 @@ class LangChain(Adapter):
         import langchain_classic.indexes  # noqa: F401
         import langchain_text_splitters  # noqa: F401
         import psycopg  # noqa: F401
+        import sqlalchemy.dialects.sqlite  # noqa: F401
         from langchain_huggingface import HuggingFaceEmbeddings
 
         counted()

@@ -18,7 +18,9 @@ class LlamaIndex(Adapter):
 
     def prepare(self, warm: bool) -> None:
         """Import the libraries; the embedding loads its model when it is made."""
+        import llama_index.vector_stores.chroma  # noqa: F401
         import psycopg  # noqa: F401
+        import tiktoken_ext.openai_public  # noqa: F401
         from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
         counted()

@@ -42,8 +42,9 @@ class Syncd(Adapter):
         import chromadb  # noqa: F401
         import psycopg  # noqa: F401
 
+        import syncd.cli.app
         import syncd.cli.execution
-        import syncd.cli.sync  # noqa: F401
+        import syncd.source.postgresql  # noqa: F401
         from syncd.cli.configuration import load_settings
         from syncd.plugins import Plugins
 
