@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from syncd.embed import on_openvino
 from syncd.embed.compiled import Batch
 from syncd.embed.conversions import About, Converted
 from syncd.embed.on_openvino import AT_ONCE, openvino, run_on_openvino
@@ -66,3 +67,20 @@ def test_more_batches_than_are_under_way_at_once_come_in_order(sums: Converted) 
     count = 2 * AT_ONCE + 3
     assert [float(found[0, 0]) for found in run(map(_batch, range(count)))] == [2.0 * one for one in range(count)]
     assert list(run(iter(()))) == []
+
+
+def test_an_openvino_that_does_not_know_a_setting_runs_the_model_without_it(
+    sums: Converted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is none that OpenVINO documents, and may go."""
+    monkeypatch.setattr(on_openvino, "STEP_BY_STEP", {"NO_SUCH_SETTING": "DISABLE"})
+    assert [float(found[0, 0]) for found in run_on_openvino(sums, "fp32", 1)(iter([_batch(7)]))] == [14]
+
+
+def test_the_setting_is_known_to_the_openvino_that_is_installed() -> None:
+    """Otherwise short texts take longer, and nothing else would tell."""
+    ov = openvino()
+    opset = import_module("openvino.opset13")
+    read = opset.parameter([-1, 2], np.float32)
+    core = ov.Core()
+    core.compile_model(ov.Model([opset.relu(read)], [read]), "CPU", on_openvino.STEP_BY_STEP)
