@@ -67,8 +67,8 @@ class SentenceTransformerOptions(Model):
 
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     """What it computes in; `bf16` needs a processor that has it. `auto` never takes `int8`, which is faster still on
-    processors that multiply in eight bits, takes less than a third of the space, needs a `backend`, and changes the
-    vectors a little, so that they are an embedding of their own."""
+    processors that multiply in eight bits and have no AMX, takes less than a third of the space, needs a `backend`, and
+    changes the vectors a little, so that they are an embedding of their own."""
 
     cache: str | None = Field(default=None, min_length=1)
     """The folder for converted models, which OpenVINO and ONNX Runtime need; `syncd` in `$XDG_CACHE_HOME`, or in
