@@ -12,7 +12,7 @@ class Seen:
     """Ids that were met, of each of which eight bytes are kept, for a table has many.
 
     One that was never met is taken for met if its hash is that of another: with n ids met the chance is n to 2^64.
-    Texts hash differently in each process, so that the next sweep tells the two apart.
+    Texts hash differently in each process, so that one that was just started tells the two apart.
     """
 
     def __init__(self) -> None:
