@@ -28,7 +28,7 @@ for them would in the end keep them waiting, and so would whoever asks the API."
 
 STEP_BY_STEP = {"SNIPPETS_MODE": "DISABLE"}
 """Attention by a product, a softmax and a product. OpenVINO would fuse the three into one, which takes longer for short
-texts, for it does each of many small pieces by itself: with AMX a model takes a seventh longer for 20 tokens, a fourth
+texts, for it does each of many small pieces by itself: with AMX a model takes a sixth longer for 20 tokens, a fourth
 for 12, and about as long for 128. The setting is none of those that OpenVINO documents."""
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from syncd.errors import Conflict
+from syncd.model.identity import key_of
 from syncd.model.run import RunOptions
+from syncd.source.sql import SqlSource
 from tests.engine import Engine
 from tests.world import World, now
 
@@ -40,6 +43,23 @@ def test_a_sweep_finds_what_no_pass_can_see(world: World) -> None:
     world.assert_in_step()
     again = world.sync(options=SWEEP).counts
     assert (again.deleted, again.embedded, again.metadata_updated, again.swept) == (0, 0, 0, 247)
+
+
+def test_a_sweep_asks_only_for_rows_that_it_has_not_just_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is gone it asks for none; what is gone it asks for twice, the second time just before it goes."""
+    asked: list[str] = []
+    present = SqlSource.present
+
+    def noted(source: SqlSource, document_ids: Sequence[str]) -> frozenset[str]:
+        asked.extend(document_ids)
+        return present(source, document_ids)
+
+    monkeypatch.setattr(SqlSource, "present", noted)
+    assert world.sync(options=SWEEP).counts.swept == 250
+    assert asked == []
+    world.execute("DELETE FROM t WHERE id IN (3, 103)")
+    assert world.sync(options=SWEEP).counts.deleted == 2
+    assert sorted(map(key_of, asked)) == ["103", "103", "3", "3"]
 
 
 def test_a_row_without_a_filter_value_is_swept(tmp_path: Path, postgres_url: str) -> None:
