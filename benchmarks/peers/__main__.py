@@ -20,7 +20,7 @@ from benchmarks.peers.model import Model
 from benchmarks.peers.page import peers_section
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.table import Table
-from benchmarks.peers.workloads import FAST, HARD, Scene, killed
+from benchmarks.peers.workloads import CHANGES, HARD, Scene, again, first, killed
 from tests.services import postgres_server
 
 LONG_EVERY = 20
@@ -51,14 +51,20 @@ class Measurement:
         yield from self._hard(rounds)
 
     def _fast(self, number: int) -> None:
-        """Measure every peer's speed once; they begin in another order each time."""
+        """Measure every peer's speed once; they begin in another order each time.
+
+        All of them do one thing before any does the next, so that what is compared lies as near in time as can be: a
+        machine that shares its processors is another one some minutes later.
+        """
         self._table.create(self._larger)
-        self._table.keep()
         turn = number % len(self._scenes)
-        for scene in self._scenes[turn:] + self._scenes[:turn]:
-            self._table.restore()
-            for name, workload in FAST.items():
-                self._note(scene, name, workload(scene))
+        scenes = self._scenes[turn:] + self._scenes[:turn]
+        for scene in scenes:
+            self._note(scene, "first", first(scene))
+        for name, change in CHANGES.items():
+            change(self._table)
+            for scene in scenes:
+                self._note(scene, name, again(scene))
 
     def _hard(self, kills: int) -> Iterator[None]:
         """See once what each peer makes of every misfortune, and of so many kills; one peer after the other."""
@@ -66,7 +72,7 @@ class Measurement:
         self._table.keep()
         for scene in self._scenes:
             self._table.restore()
-            self._note(scene, "small first", FAST["first"](scene))
+            self._note(scene, "small first", first(scene))
             scene.peer.keep()
             for name, workload in HARD.items():
                 self._fresh(scene)

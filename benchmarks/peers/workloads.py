@@ -42,21 +42,23 @@ def first(scene: Scene) -> dict[str, Any]:
     return scene.outcome(scene.peer.sync(warm=True))
 
 
-def unchanged(scene: Scene) -> dict[str, Any]:
-    """Run again, and nothing has happened."""
+def again(scene: Scene) -> dict[str, Any]:
+    """Run once more, as a timer would have it done."""
     return scene.outcome(scene.peer.sync())
 
 
-def texts(scene: Scene) -> dict[str, Any]:
+def nothing(table: Table) -> None:
+    """Leave the table as it is."""
+
+
+def texts(table: Table) -> None:
     """Change the texts of 1 % of the rows."""
-    scene.table.edit_texts(scene.table.some(_percent(scene, 1)))
-    return scene.outcome(scene.peer.sync())
+    table.edit_texts(table.some(_percent(table, 1)))
 
 
-def metadata(scene: Scene) -> dict[str, Any]:
+def metadata(table: Table) -> None:
     """Change the metadata of 1 % of the rows, and no text."""
-    scene.table.edit_metadata(scene.table.some(_percent(scene, 1)))
-    return scene.outcome(scene.peer.sync())
+    table.edit_metadata(table.some(_percent(table, 1)))
 
 
 def shrinking(scene: Scene) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def killed(scene: Scene, share: float) -> dict[str, Any]:
     Args:
         share: of what the run has to embed.
     """
-    changed = scene.table.some(_percent(scene, 30))
+    changed = scene.table.some(_percent(scene.table, 30))
     scene.table.edit_texts(changed)
     cut = scene.peer.sync(kill_after=max(1, round(len(changed) * share)))
     return scene.outcome(cut, scene.peer.sync())
@@ -110,17 +112,12 @@ def lost(scene: Scene) -> dict[str, Any]:
     return scene.outcome(scene.peer.sync())
 
 
-def _percent(scene: Scene, share: int) -> int:
-    return max(1, len(scene.table.keys) * share // 100)
+def _percent(table: Table, share: int) -> int:
+    return max(1, len(table.keys) * share // 100)
 
 
-FAST: Mapping[str, Callable[[Scene], dict[str, Any]]] = {
-    "first": first,
-    "unchanged": unchanged,
-    "texts": texts,
-    "metadata": metadata,
-}
-"""One after the other, in every round, on the larger table."""
+CHANGES: Mapping[str, Callable[[Table], None]] = {"unchanged": nothing, "texts": texts, "metadata": metadata}
+"""What happens to the larger table, one after the other, each before all peers run once more."""
 
 HARD: Mapping[str, Callable[[Scene], dict[str, Any]]] = {
     "shrinking": shrinking,
