@@ -37,8 +37,19 @@ RIGHT = [FIRST, SECOND, CEDAR]
         [_chunk(1, ROWS[1].text), CEDAR],
         [FIRST, _chunk(1, "warm. Basalt is dark."), CEDAR],
         [FIRST, SECOND, _chunk(2, "Cedar smells\nof  summer.")],
+        [_chunk(1, "Amber is warm"), SECOND, CEDAR],
+        [_chunk(1, "Amber is warm. Basalt"), _chunk(1, "is"), _chunk(1, "dark."), CEDAR],
+        [_chunk(1, "Amber"), _chunk(1, "is"), _chunk(1, "warm. Basalt"), _chunk(1, "is"), _chunk(1, "dark."), CEDAR],
     ],
-    ids=["as chunks", "whole", "with an overlap", "with other white space"],
+    ids=[
+        "as chunks",
+        "whole",
+        "with an overlap",
+        "with other white space",
+        "without a full stop",
+        "with a piece that is also elsewhere",
+        "with a piece that is there twice",
+    ],
 )
 def test_a_store_in_step_is_right(held: list[Chunk]) -> None:
     """However texts were split."""
@@ -51,6 +62,8 @@ def test_a_store_in_step_is_right(held: list[Chunk]) -> None:
         ([FIRST, SECOND], "missing", 2),
         ([FIRST, CEDAR], "missing", 1),
         ([*RIGHT, _chunk(3, "Nobody knows me.")], "orphaned", 3),
+        ([_chunk(1, "Amber is warm. asalt is dark."), CEDAR], "stale", 1),
+        ([_chunk(1, "Amber is warm."), _chunk(1, "asalt is dark."), CEDAR], "missing", 1),
         ([*RIGHT, CEDAR], "duplicated", 2),
         ([*RIGHT, _chunk(1, "Copper is red.")], "stale", 1),
         ([FIRST, SECOND, _chunk(2, "Cedar smells of winter.")], "stale", 2),
@@ -64,6 +77,8 @@ def test_a_store_in_step_is_right(held: list[Chunk]) -> None:
     ids=[
         "a row",
         "a chunk",
+        "a letter inside",
+        "a letter between",
         "an orphan",
         "a double",
         "an old tail",
