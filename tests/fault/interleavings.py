@@ -213,7 +213,9 @@ class Bench:
             url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
             return psycopg.connect(url, autocommit=True, options="-c synchronous_commit=off")
         socket = str(self._url.query["unix_socket"])
-        return pymysql.connect(user="root", unix_socket=socket, database=self._url.database, autocommit=True)
+        return pymysql.connect(
+            user="root", unix_socket=socket, database=self._url.database, autocommit=True, ssl_disabled=True
+        )
 
     def _open_source(self) -> SqlSource:
         url = self._url
