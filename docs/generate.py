@@ -10,13 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.page import peers_section
+from benchmarks.peers.page import peers_section, speed_section
 from benchmarks.stages.table import table as stages_table
 from syncd.config.reference import reference
 from syncd.config.schema import json_schema
 from syncd.plugins import Plugins
 
 ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 GUARANTEES = ROOT / "docs" / "guarantees.md"
 PERFORMANCE = ROOT / "docs" / "performance.md"
 BENCHMARKS = ROOT / "docs" / "benchmarks.md"
@@ -29,6 +30,7 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "docs" / "config.md": reference(parts),
         ROOT / "config" / "syncd.schema.json": json.dumps(json_schema(parts), indent=2) + "\n",
+        README: _placed(README.read_text(encoding="utf-8"), "speed", speed_section(_measured("peers"))),
         GUARANTEES: _placed(GUARANTEES.read_text(encoding="utf-8"), "figures", _figures()),
         PERFORMANCE: _performance(PERFORMANCE.read_text(encoding="utf-8")),
         BENCHMARKS: _benchmarks(BENCHMARKS.read_text(encoding="utf-8")),
@@ -135,10 +137,13 @@ def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def _benchmarks(text: str) -> str:
     """Put what `make bench` measured between its marks."""
-    for name, told in {"peers": peers_section, "stages": stages_table}.items():
-        report = json.loads((ROOT / "docs" / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))
-        text = _placed(text, name, told(report))
-    return text
+    text = _placed(text, "peers", peers_section(_measured("peers")))
+    return _placed(text, "stages", stages_table(_measured("stages")))
+
+
+def _measured(name: str) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((ROOT / "docs" / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))
+    return report
 
 
 if __name__ == "__main__":

@@ -44,6 +44,31 @@ def peers_section(report: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def speed_section(report: Mapping[str, Any]) -> str:
+    """Return how much longer the others take than syncd, for the README."""
+    figures = Figures(report)
+    return (
+        f"Times of the same work on the same {report['machine']['processor']}, syncd = 1:\n\n"
+        + _table(
+            ["", f"first sync of {report['rows']:,} rows", "a run that finds nothing", "1 % of the texts changed"],
+            [
+                [
+                    f"**{NAMES[peer]}**" if peer == SYNCD else NAMES[peer],
+                    *(_slower(figures, peer, workload) for workload in ("first", "unchanged", "texts")),
+                ]
+                for peer in figures.peers
+            ],
+        )
+        + "\n"
+    )
+
+
+def _slower(figures: Figures, peer: str, workload: str) -> str:
+    field, _ = SPEED[workload]
+    own = f" ({_number(figures.middle(peer, workload, field), '.1f')} s)" if peer == SYNCD else ""
+    return _number(figures.ratio(peer, SYNCD, workload, field), ".1f") + own
+
+
 def _timed(figures: Figures) -> bool:
     return any(figures.rows_per_second(peer) for peer in figures.peers)
 

@@ -34,6 +34,7 @@ def _is_valid(value: object, schema: dict[str, Any]) -> bool:
 @pytest.mark.parametrize(
     "name",
     [
+        "README.md",
         "docs/config.md",
         "config/syncd.schema.json",
         "docs/guarantees.md",
