@@ -91,16 +91,17 @@ def _fault(row: Row, chunks: Sequence[Chunk], foreign: frozenset[int]) -> str | 
     covered = np.array([not character.isalnum() for character in whole], dtype=np.bool_)
     pieces = Counter(_squeezed(chunk.text) for chunk in chunks)
     doubled = False
-    for piece, times in pieces.items():
-        starts = [found.start() for found in re.finditer(re.escape(piece), whole)] if piece else []
-        doubled = doubled or times > len(starts)
-        for start in starts:
-            covered[start : start + len(piece)] = True
-        if not starts:
+    # The longest first, so that each copy of a short one counts for a place that no other covers.
+    for piece, times in sorted(pieces.items(), key=lambda held: -len(held[0])):
+        places = [slice(*found.span()) for found in re.finditer(re.escape(piece), whole)] if piece else []
+        if not places:
             return "stale"
+        doubled = doubled or times > len(places)
+        for place in [place for place in places if not covered[place].all()][:times]:
+            covered[place] = True
     if any((chunk.category, chunk.price) != (row.category, row.price) or id(chunk) in foreign for chunk in chunks):
         return "stale"
-    if not covered.all():
+    if not covered.all() or (whole and not chunks):
         return "missing"
     return "duplicated" if doubled else None
 

@@ -64,6 +64,7 @@ def test_a_store_in_step_is_right(held: list[Chunk]) -> None:
         ([*RIGHT, _chunk(3, "Nobody knows me.")], "orphaned", 3),
         ([_chunk(1, "Amber is warm. asalt is dark."), CEDAR], "stale", 1),
         ([_chunk(1, "Amber is warm."), _chunk(1, "asalt is dark."), CEDAR], "missing", 1),
+        ([_chunk(1, "Amber"), _chunk(1, "is"), _chunk(1, "warm. Basalt"), _chunk(1, "dark."), CEDAR], "missing", 1),
         ([*RIGHT, CEDAR], "duplicated", 2),
         ([*RIGHT, _chunk(1, "Copper is red.")], "stale", 1),
         ([FIRST, SECOND, _chunk(2, "Cedar smells of winter.")], "stale", 2),
@@ -77,9 +78,10 @@ def test_a_store_in_step_is_right(held: list[Chunk]) -> None:
     ids=[
         "a row",
         "a chunk",
+        "an orphan",
         "a letter inside",
         "a letter between",
-        "an orphan",
+        "one of two pieces that are equal",
         "a double",
         "an old tail",
         "an old text",
@@ -99,7 +101,7 @@ def test_each_fault_is_found_alone(held: list[Chunk], kind: str, key: int) -> No
 
 def test_an_empty_store_lacks_every_row() -> None:
     """Nothing is asked of the model."""
-    assert judge(ROWS, [], _embed).missing == (1, 2)
+    assert judge({**ROWS, 3: Row("...", "signs", 3.5)}, [], _embed).missing == (1, 2, 3)
 
 
 def test_a_row_that_is_excused_is_not_judged() -> None:
